@@ -1,0 +1,1 @@
+"""Matching: orders, price levels, books, triggers. Knows no money."""
