@@ -1,0 +1,96 @@
+"""The house's rules that a machine can read: import arrows, what the pure folders keep out, length, criteria carried."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ("engine", "risk", "funding", "exchange", "app")
+PURE = HOUSE[:4]
+# What each folder may import. `app` sees the engine's words (sides, statuses), which messages carry, and no more of it.
+MAY_IMPORT = {
+    "engine": {"engine", "typing", "enum", "collections", "sortedcontainers"},
+    "risk": {"risk", "typing", "enum", "collections", "math.isqrt"},
+    "funding": {"funding", "risk", "typing", "enum", "collections"},
+    "exchange": {"exchange", "engine", "risk", "funding", "typing", "enum", "collections"},
+}
+MESSAGES = {"commands.py", "events.py", "instrument.py"}
+IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "hash", "id", "float", "globals", "breakpoint", "__import__"}
+FUNCTION_LINES_MAX = 70
+
+
+def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text("utf-8"))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(path: Path) -> set[str]:
+    extra = {"msgspec"} if path.parts[0] == "exchange" and path.name in MESSAGES | {"snapshot.py"} else set()
+    return MAY_IMPORT[path.parts[0]] | extra | ({"hashlib"} if path == Path("exchange/snapshot.py") else set())
+
+
+def test_arrows_of_the_pure_folders() -> None:
+    wrong = [
+        f"{path}: {name}"
+        for path, tree in sources(*PURE)
+        for name in imports(tree)
+        if not any(name == word or name.startswith(word + ".") for word in allowed(path))
+    ]
+    assert wrong == []
+
+
+def test_app_asks_exchange_for_everything() -> None:
+    wrong = [
+        f"{path}: {name}"
+        for path, tree in sources("app")
+        for name in imports(tree)
+        if name.split(".")[0] in PURE[:3] and not name.startswith("engine.order.")
+    ]
+    assert wrong == []
+
+
+def test_pure_folders_stay_pure() -> None:
+    wrong = []
+    for path, tree in sources(*PURE):
+        for node in ast.walk(tree):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS
+            is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            is_division = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
+            if is_call or is_float or is_division:
+                wrong.append(f"{path}:{node.lineno}")
+    assert wrong == []
+
+
+def test_functions_are_short() -> None:
+    wrong = [
+        f"{path}:{node.lineno} {node.name}"
+        for path, tree in sources(*HOUSE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
+    ]
+    assert wrong == []
+
+
+def test_migrations_do_not_hide_the_library() -> None:
+    assert not (ROOT / "alembic" / "__init__.py").exists()
+
+
+def test_every_criterion_is_carried_by_a_test() -> None:
+    """A criterion is an id such as LIQ-004 at the start of a line, list item, heading or table row in docs/spec."""
+    given = re.compile(r"^\W*([A-Z]{2,}-\d{3})\b", re.MULTILINE)
+    pages = (page.read_text("utf-8") for page in sorted((ROOT / "docs" / "spec").glob("*.md")))
+    criteria = {name for page in pages for name in given.findall(page)}
+    suffixes = {".py", ".txt", ".toml"}
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*") if path.suffix in suffixes)
+    assert sorted(criteria - set(re.findall(r"[A-Z]{2,}-\d{3}\b", tests))) == []
