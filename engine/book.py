@@ -215,14 +215,10 @@ class Book:
         return found
 
     def resting(self) -> list[Order]:
-        """List every resting order: bids, then asks, best price first; at a price the shown ones, then the hidden ones."""
+        """List every resting order: bids, then asks, best price first; at a price shown ones, then hidden ones."""
         found: list[Order] = []
-        for ladder in (self.bids, self.asks):
-            for level in ladder.by_price():
-                for order in (level.first, level.first_hidden):
-                    while order is not None:
-                        found.append(order)
-                        order = order.after
+        for level in self.bids.by_price() + self.asks.by_price():
+            found += _queue(level.first) + _queue(level.first_hidden)
         return found
 
     def check(self) -> None:
@@ -238,6 +234,15 @@ class Book:
         for order_id, order in self.orders.items():
             assert order.order_id == order_id, "an order is indexed under another id"
             assert order.level is not None, "an indexed order has no level"
+
+
+def _queue(order: Order | None) -> list[Order]:
+    """List an order and those behind it."""
+    found: list[Order] = []
+    while order is not None:
+        found.append(order)
+        order = order.after
+    return found
 
 
 def _check_ladder(ladder: Ladder) -> int:
@@ -267,8 +272,10 @@ def _check_queue(ladder: Ladder, level: Level, *, hidden: bool) -> tuple[int, in
     order = level.first_hidden if hidden else level.first
     while order is not None and count <= ORDERS_WALKED_MAX:
         assert order.before is before, "a queue's links do not meet"
-        assert order.level is level and order.hidden is hidden, "an order stands in another's queue"
-        assert order.sign == ladder.sign and order.price == level.price, "an order stands at another price"
+        assert order.level is level, "an order stands in another's level"
+        assert order.hidden is hidden, "an order stands in another's queue"
+        assert order.sign == ladder.sign, "an order stands on another's side"
+        assert order.price == level.price, "an order stands at another price"
         assert 0 < order.tip <= order.leaves, "an order offers nothing, or more than it has"
         assert order.tip == order.leaves or 0 < order.tip <= order.peak, "only an iceberg keeps a reserve"
         assert not (hidden and order.tip != order.leaves), "a hidden order has no reserve"

@@ -44,7 +44,8 @@ def trade(book: Book, maker: Order, taker: Order, qty: int) -> None:
     tip = maker.tip - qty
     level = maker.level
     assert level is not None, "the maker must rest"
-    assert tip >= 0 and 0 < qty <= taker.leaves, "a trade takes what both have"
+    assert tip >= 0, "a trade takes what the maker offers"
+    assert 0 < qty <= taker.leaves, "a trade takes what the taker wants"
     taker.leaves -= qty
     taker.filled += qty
     maker.filled += qty
@@ -133,7 +134,9 @@ def fillable(book: Book, taker: Order) -> bool:
         if needed <= 0 or not crosses(taker.sign, taker.price, price):
             break
         if taker.self_match is SelfMatch.CANCEL_MAKER:
-            needed -= _foreign_leaves(levels[price], taker.owner_id)
+            level = levels[price]
+            needed -= level.total
+            needed += _own_leaves(level.first, taker.owner_id) + _own_leaves(level.first_hidden, taker.owner_id)
         else:
             needed, is_stopped = _until_own(levels[price], taker.owner_id, needed)
             if is_stopped:
@@ -141,14 +144,13 @@ def fillable(book: Book, taker: Order) -> bool:
     return needed <= 0
 
 
-def _foreign_leaves(level: Level, owner_id: int) -> int:
-    """Sum the leaves of everybody else at a price."""
-    leaves = level.total
-    for order in (level.first, level.first_hidden):
-        while order is not None:
-            if order.owner_id == owner_id:
-                leaves -= order.leaves
-            order = order.after
+def _own_leaves(order: Order | None, owner_id: int) -> int:
+    """Sum an owner's leaves in an order and those behind it."""
+    leaves = 0
+    while order is not None:
+        if order.owner_id == owner_id:
+            leaves += order.leaves
+        order = order.after
     return leaves
 
 
@@ -165,9 +167,7 @@ def _until_own(level: Level, owner_id: int, needed: int) -> tuple[int, bool]:
         order = order.after
     if needed <= 0:
         return needed, False
-    tips = level.displayed
-    reserves = _queue_leaves(level.first) - tips
-    needed -= reserves
+    needed -= _leaves(level.first) - level.displayed
     order = level.first_hidden
     while order is not None and needed > 0:
         if order.owner_id == owner_id:
@@ -177,7 +177,7 @@ def _until_own(level: Level, owner_id: int, needed: int) -> tuple[int, bool]:
     return needed, False
 
 
-def _queue_leaves(order: Order | None) -> int:
+def _leaves(order: Order | None) -> int:
     """Sum the leaves of an order and those behind it."""
     leaves = 0
     while order is not None:
