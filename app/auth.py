@@ -1,0 +1,191 @@
+"""Who is knocking: API keys, signatures over the raw body, scopes, addresses, timestamps and replays."""
+
+import hmac
+from binascii import b2a_base64
+from collections.abc import Callable
+from enum import IntFlag
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, Protocol, final
+
+from app.problems import Denial, Denied
+from app.rate import Bucket
+
+AHEAD_MAX_MS: Final = 1_000
+"""How far a client's clock may run ahead of ours."""
+WINDOW_MAX_MS: Final = 15_000
+SEEN_SPAN_MS: Final = WINDOW_MAX_MS + AHEAD_MAX_MS
+"""A signature older than this is refused by its timestamp."""
+SEEN_MAX: Final = 500_000
+"""Signatures remembered in one span; more are refused like too high a rate."""
+SEEN_RETRY_S: Final = 1.0
+
+Network = IPv4Network | IPv6Network
+
+
+class Scope(IntFlag):
+    """What a key may do."""
+
+    READ = 1
+    TRADE = 2
+    WITHDRAW = 4
+
+
+@final
+class Key:
+    """An API key, ready to check requests with. `networks` empty means from anywhere; `expires_at_ms` 0 means never."""
+
+    __slots__ = (
+        "account_id",
+        "api_key",
+        "bucket",
+        "customer_id",
+        "expires_at_ms",
+        "networks",
+        "owner_id",
+        "scopes",
+        "secret",
+    )
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        secret: bytes,
+        account_id: int,
+        owner_id: int,
+        customer_id: str,
+        scopes: Scope,
+        networks: tuple[Network, ...],
+        expires_at_ms: int,
+        bucket: Bucket,
+    ) -> None:
+        self.api_key = api_key
+        self.secret = secret
+        self.account_id = account_id
+        self.owner_id = owner_id
+        self.customer_id = customer_id
+        self.scopes = scopes
+        self.networks = networks
+        self.expires_at_ms = expires_at_ms
+        self.bucket = bucket
+
+
+class KeyRing(Protocol):
+    """Where the keys are kept."""
+
+    def find(self, api_key: str) -> Key | None:
+        """The key, unless it is unknown or revoked."""
+
+
+def sign(secret: bytes, body: bytes) -> bytes:
+    """The x-signature of a body: base64 of HMAC-SHA256 over its bytes as sent."""
+    return b2a_base64(hmac.digest(secret, body, "sha256"), newline=False)
+
+
+@final
+class Seen:
+    """The signatures of the last window: two sets that take turns, so that memory is bounded."""
+
+    __slots__ = ("_older", "_turned_ms", "_younger")
+
+    def __init__(self) -> None:
+        self._younger: set[bytes] = set()
+        self._older: set[bytes] = set()
+        self._turned_ms = 0
+
+    def add(self, signature: bytes, now_ms: int) -> bool:
+        """Remember a signature; False when it was there.
+
+        Raises: Denied when there is no room for another one.
+        """
+        since_ms = now_ms - self._turned_ms
+        if since_ms >= SEEN_SPAN_MS:
+            self._older = self._younger if since_ms < 2 * SEEN_SPAN_MS else set()
+            self._younger = set()
+            self._turned_ms = now_ms
+        if signature in self._younger or signature in self._older:
+            return False
+        if len(self._younger) >= SEEN_MAX:
+            raise Denied(Denial.RATE, SEEN_RETRY_S)
+        self._younger.add(signature)
+        return True
+
+
+@final
+class Guard:
+    """Checks requests against the keys. `start_ms` is the journal's last time at the start.
+
+    A signed request from before the start may have been executed by the process that went away, whose memory of
+    signatures is gone with it: such a timestamp is refused.
+    """
+
+    __slots__ = ("_clock_ms", "_keys", "_seen", "_start_ms")
+
+    def __init__(self, keys: KeyRing, clock_ms: Callable[[], int], start_ms: int) -> None:
+        self._keys = keys
+        self._clock_ms = clock_ms
+        self._start_ms = start_ms
+        self._seen = Seen()
+
+    def admit(self, api_key: bytes, address: str, tokens: int = 1) -> Key:
+        """The key of a request, if it may knock now from there.
+
+        Raises: Denied.
+        """
+        if not api_key:
+            raise Denied(Denial.NO_KEY)
+        key = self._keys.find(api_key.decode("latin-1"))
+        now_ms = self._clock_ms()
+        if key is None or 0 < key.expires_at_ms <= now_ms:
+            raise Denied(Denial.UNKNOWN_KEY)
+        if key.networks and not is_inside(address, key.networks):
+            raise Denied(Denial.ADDRESS)
+        wait_ms = key.bucket.take(now_ms, tokens)
+        if wait_ms:
+            raise Denied(Denial.RATE, wait_ms / 1000)
+        return key
+
+    def verify(self, key: Key, signature: bytes, body: bytes) -> None:
+        """Check a signature over the raw body, in constant time.
+
+        Raises: Denied.
+        """
+        if not signature:
+            raise Denied(Denial.NO_SIGNATURE)
+        if not hmac.compare_digest(sign(key.secret, body), signature):
+            raise Denied(Denial.SIGNATURE)
+
+    def check_time(self, timestamp_ms: int, recv_window_ms: int, signature: bytes) -> None:
+        """Check a signed request's time, and that it comes for the first time.
+
+        `recv_window_ms` narrows the window; 0 leaves it as it is.
+        Raises: Denied.
+        """
+        now_ms = self._clock_ms()
+        window_ms = min(recv_window_ms, WINDOW_MAX_MS) if recv_window_ms > 0 else WINDOW_MAX_MS
+        # 15 s or more after the timestamp is too late; a narrower window still takes its last millisecond.
+        if now_ms - timestamp_ms > window_ms or now_ms - timestamp_ms >= WINDOW_MAX_MS:
+            raise Denied(Denial.TIMESTAMP_OLD)
+        if timestamp_ms - now_ms > AHEAD_MAX_MS:
+            raise Denied(Denial.TIMESTAMP_AHEAD)
+        if timestamp_ms <= self._start_ms:
+            raise Denied(Denial.TIMESTAMP_OLD)
+        if signature and not self._seen.add(signature, now_ms):
+            raise Denied(Denial.SEEN)
+
+
+def need(key: Key, scope: Scope) -> None:
+    """Refuse a key without the scope. Raises: Denied."""
+    if not key.scopes & scope:
+        raise Denied(Denial.SCOPE)
+
+
+def is_inside(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an address is in one of the networks. An IPv4 address mapped into IPv6 counts as itself."""
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in networks)
