@@ -1,0 +1,1 @@
+"""The shell: API, sequencer, journal, database, price feeds, jobs, command line."""
