@@ -1,0 +1,24 @@
+"""From a URL to connections: one way for SQLAlchemy, one for asyncpg, the same meaning of the URL."""
+
+from typing import TypeAlias
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def connect(url: str, *, timeout_s: float = 10.0) -> Connection:
+    """One connection of asyncpg. Raises: OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError."""
+    return await asyncpg.connect(url, timeout=timeout_s)
+
+
+def engine_for(url: str, *, connections_max: int = 5) -> AsyncEngine:
+    """A pool for SQLAlchemy. asyncpg itself reads the URL, so that its query words mean the same everywhere."""
+
+    async def make() -> Connection:
+        return await connect(url)
+
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=make, pool_size=connections_max, max_overflow=0, pool_pre_ping=True
+    )

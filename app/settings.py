@@ -1,0 +1,134 @@
+"""What the environment says about how to run. Read once, frozen, handed down; nothing else reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, final
+from urllib.parse import urlsplit
+
+from app.faults import SettingsInvalid
+
+Feed: TypeAlias = Literal["synthetic", "file", "none"]
+
+_FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "none": "none"}
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every choice an operator has.
+
+    Without `database_url` the exchange keeps a PostgreSQL of its own under `data_dir` ("embedded"); only then is a
+    missing master key made up, and only then are there demo accounts by default.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = Path("data")
+    database_url: str | None = field(default=None, repr=False)  # may hold a password
+    master_key: str | None = field(default=None, repr=False)
+    demo: bool = True
+
+    queue_max: int = 10_000
+    """Commands that may wait for the sequencer; one more is refused."""
+    batch_max: int = 1_000
+    """Commands of one group commit."""
+    journal_timeout_ms: int = 10_000
+    """After this long a commit counts as failed with its outcome unknown."""
+    lock_timeout_ms: int = 10_000
+    """How long a start waits for a previous writer to let go of the journal."""
+    snapshot_every: int = 100_000
+    """Commands between two snapshots."""
+    snapshots_kept: int = 3
+    projector_interval_ms: int = 100
+    """Pause between two writes of the projector: what arrives meanwhile is written together."""
+    projector_rows_max: int = 200_000
+    """Rows that may wait for the database before the sequencer waits with them."""
+
+    feed: Feed = "synthetic"
+    feed_seed: int = 1
+    feed_path: Path | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        """The exchange runs its own PostgreSQL."""
+        return self.database_url is None
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. An empty variable counts as absent.
+
+    Raises: SettingsInvalid, naming the variable.
+    """
+    read = _Reader(environment)
+    default = Settings()
+    database_url = read.url("DATABASE_URL")
+    feed_path = read.text("EVERMARK_FEED_PATH", "")
+    feed = read.feed("EVERMARK_FEED")
+    if feed == "file" and not feed_path:
+        raise SettingsInvalid("EVERMARK_FEED_PATH", "must name a file when EVERMARK_FEED is file")
+    return Settings(
+        host=read.text("HOST", default.host),
+        port=read.integer("PORT", default.port, 0, 65_535),
+        data_dir=Path(read.text("DATA_DIR", "data")).expanduser().absolute(),
+        database_url=database_url,
+        master_key=read.text("EVERMARK_MASTER_KEY", "") or None,
+        demo=read.flag("EVERMARK_DEMO", database_url is None),
+        queue_max=read.integer("EVERMARK_QUEUE_MAX", default.queue_max, 1, 10_000_000),
+        batch_max=read.integer("EVERMARK_BATCH_MAX", default.batch_max, 1, 100_000),
+        journal_timeout_ms=read.integer("EVERMARK_JOURNAL_TIMEOUT_MS", default.journal_timeout_ms, 1, 600_000),
+        lock_timeout_ms=read.integer("EVERMARK_LOCK_TIMEOUT_MS", default.lock_timeout_ms, 0, 600_000),
+        snapshot_every=read.integer("EVERMARK_SNAPSHOT_EVERY", default.snapshot_every, 1, 10**12),
+        snapshots_kept=read.integer("EVERMARK_SNAPSHOTS_KEPT", default.snapshots_kept, 1, 1_000),
+        projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
+        projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
+        feed=feed,
+        feed_seed=read.integer("EVERMARK_FEED_SEED", default.feed_seed, 0, 2**63 - 1),
+        feed_path=Path(feed_path).expanduser().absolute() if feed_path else None,
+    )
+
+
+@final
+class _Reader:
+    """Reads typed values out of an environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str, default: str) -> str:
+        return self._environment.get(name, "").strip() or default
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        text = self.text(name, str(default))
+        if not (text.isascii() and text.removeprefix("-").isdigit()):
+            raise SettingsInvalid(name, f"must be a whole number, not {text!r}")
+        value = int(text)
+        if not least <= value <= most:
+            raise SettingsInvalid(name, f"must be between {least} and {most}, not {value}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        text = self.text(name, "1" if default else "0").lower()
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+        raise SettingsInvalid(name, f"must be 1 or 0, not {text!r}")
+
+    def url(self, name: str) -> str | None:
+        text = self.text(name, "")
+        if not text:
+            return None
+        # The value may hold a password: the message does not repeat it.
+        if urlsplit(text).scheme not in {"postgresql", "postgres"}:
+            raise SettingsInvalid(name, "must begin with postgresql://")
+        return text
+
+    def feed(self, name: str) -> Feed:
+        text = self.text(name, "synthetic")
+        if text not in _FEEDS:
+            raise SettingsInvalid(name, f"must be {', '.join(_FEEDS)}, not {text!r}")
+        return _FEEDS[text]
