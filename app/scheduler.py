@@ -1,0 +1,76 @@
+"""The bell: once a second, what the feed observed and a Tick go to the sequencer. It never decides what is due."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Final, Protocol, final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from app.clock import Clock
+from app.faults import Unavailable
+from app.feeds.base import Feed
+from exchange.commands import Command, Tick
+from exchange.events import Event
+
+_log = logging.getLogger(__name__)
+
+RINGS_WAITING_MAX: Final = 1
+"""A ring that finds the one before it still under way does not happen: the next one does its work."""
+
+
+class Submit(Protocol):
+    """How a command reaches the sequencer."""
+
+    def __call__(self, command: Command) -> Awaitable[Sequence[Event]]:
+        """Submit a command, and answer when it is durable and applied."""
+
+
+@final
+class Bell:
+    """Rings each second while it is started.
+
+    A missed second is not made up for: a late ring carries the time it rings at, and the core does all that is due by then.
+    """
+
+    def __init__(self, submit: Submit, feed: Feed, clock: Clock, *, period_s: float = 1.0) -> None:
+        self._submit = submit
+        self._feed = feed
+        self._clock = clock
+        self._period_s = period_s
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._is_quiet = False
+
+    def start(self) -> None:
+        """Begin to ring. Requires: a running event loop."""
+        self._scheduler.add_job(
+            self.ring,
+            "interval",
+            seconds=self._period_s,
+            id="bell",
+            coalesce=True,
+            misfire_grace_time=None,
+            max_instances=RINGS_WAITING_MAX,
+        )
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Stop ringing. A ring under way is left to its sequencer."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)  # the scheduler's own last step is a callback on the loop
+
+    async def ring(self) -> None:
+        """Submit what the feed observed, then a Tick."""
+        commands: list[Command] = [*self._feed.take(self._clock()), Tick()]
+        # All at once: one group commit carries the whole second.
+        outcomes = await asyncio.gather(*(self._submit(command) for command in commands), return_exceptions=True)
+        faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for fault in faults:
+            if not isinstance(fault, Unavailable):
+                raise fault
+        if faults and not self._is_quiet:
+            _log.warning("The bell is not heard: %s", faults[0])
+        elif self._is_quiet and not faults:
+            _log.warning("The bell is heard again")
+        self._is_quiet = bool(faults)

@@ -1,0 +1,80 @@
+"""The bell: what it submits, and that nothing the world does stops it."""
+
+import asyncio
+
+import pytest
+
+from app.clock import wall_clock
+from app.faults import Unavailable
+from app.feeds.base import NoFeed
+from app.feeds.synthetic import SyntheticFeed
+from app.listings import load
+from app.scheduler import Bell
+from exchange.commands import Command, Tick, UpdateIndexPrice
+from exchange.events import Event
+
+LISTINGS = load()
+DEADLINE_S = 10
+
+
+class Queue:
+    """The sequencer's edge: takes commands, or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.fault: Exception | None = None
+
+    async def submit(self, command: Command) -> list[Event]:
+        if self.fault is not None:
+            raise self.fault
+        self.commands.append(command)
+        return []
+
+
+async def test_a_ring_submits_observations_and_then_a_tick() -> None:
+    """FEED-008: each observation is a command of its own, and so is journaled; the Tick comes last."""
+    queue = Queue()
+    feed = SyntheticFeed(LISTINGS.indices, LISTINGS.starts, 1, prices={})
+    await Bell(queue.submit, feed, lambda: 5_000).ring()
+    assert [type(command) for command in queue.commands] == [UpdateIndexPrice] * 108 + [Tick]
+
+
+async def test_it_rings_by_itself_until_stopped() -> None:
+    """FEED-009."""
+    queue = Queue()
+    bell = Bell(queue.submit, NoFeed(), wall_clock, period_s=0.01)
+    bell.start()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(queue.commands) < 3:
+            await asyncio.sleep(0.005)
+    await bell.stop()
+    count = len(queue.commands)
+    await asyncio.sleep(0.05)
+    assert len(queue.commands) == count
+    await bell.stop()
+
+
+async def test_an_exchange_that_cannot_answer_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
+    """FEED-010: said once when it begins and once when it ends, not every second."""
+    queue = Queue()
+    bell = Bell(queue.submit, NoFeed(), lambda: 5_000)
+    queue.fault = Unavailable("the database is away")
+    for _ in range(3):
+        await bell.ring()
+    queue.fault = None
+    await bell.ring()
+    await bell.ring()
+    assert [record.message for record in caplog.records] == [
+        "The bell is not heard: the database is away",
+        "The bell is heard again",
+    ]
+    assert len(queue.commands) == 2
+
+
+async def test_a_broken_promise_is_not_swallowed() -> None:
+    """FEED-010: only Unavailable is an answer; anything else is a fault of ours."""
+    queue = Queue()
+    queue.fault = ValueError("a bug")
+    assert not issubclass(ValueError, Unavailable)
+    with pytest.raises(ValueError, match="a bug"):
+        await Bell(queue.submit, NoFeed(), lambda: 5_000).ring()
