@@ -23,7 +23,10 @@ class Submit(Protocol):
     """How a command reaches the sequencer."""
 
     def __call__(self, command: Command) -> Awaitable[Sequence[Event]]:
-        """Submit a command, and answer when it is durable and applied."""
+        """Submit a command, and answer when it is durable and applied.
+
+        Raises: Unavailable, at once or from the awaitable.
+        """
 
 
 @final
@@ -64,7 +67,10 @@ class Bell:
         """Submit what the feed observed, then a Tick."""
         commands: list[Command] = [*self._feed.take(self._clock()), Tick()]
         # All at once: one group commit carries the whole second.
-        outcomes = await asyncio.gather(*(self._submit(command) for command in commands), return_exceptions=True)
+        try:
+            outcomes = await asyncio.gather(*[self._submit(command) for command in commands], return_exceptions=True)
+        except Unavailable as refused:
+            outcomes = [refused]
         faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         for fault in faults:
             if not isinstance(fault, Unavailable):

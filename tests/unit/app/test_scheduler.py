@@ -1,6 +1,7 @@
 """The bell: what it submits, and that nothing the world does stops it."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
@@ -23,8 +24,14 @@ class Queue:
     def __init__(self) -> None:
         self.commands: list[Command] = []
         self.fault: Exception | None = None
+        self.is_at_once = False
 
-    async def submit(self, command: Command) -> list[Event]:
+    def submit(self, command: Command) -> Awaitable[list[Event]]:
+        if self.fault is not None and self.is_at_once:
+            raise self.fault
+        return self._answer(command)
+
+    async def _answer(self, command: Command) -> list[Event]:
         if self.fault is not None:
             raise self.fault
         self.commands.append(command)
@@ -54,10 +61,14 @@ async def test_it_rings_by_itself_until_stopped() -> None:
     await bell.stop()
 
 
-async def test_an_exchange_that_cannot_answer_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("is_at_once", [True, False])
+async def test_an_exchange_that_cannot_answer_does_not_stop_it(
+    caplog: pytest.LogCaptureFixture, is_at_once: bool
+) -> None:
     """FEED-010: said once when it begins and once when it ends, not every second."""
     queue = Queue()
     bell = Bell(queue.submit, NoFeed(), lambda: 5_000)
+    queue.is_at_once = is_at_once
     queue.fault = Unavailable("the database is away")
     for _ in range(3):
         await bell.ring()
