@@ -1,0 +1,261 @@
+"""How the command line talks to the running exchange: one JSON line each way over a Unix socket under DATA_DIR.
+
+Whoever may open the socket is an operator: the file's mode is the only lock, and it is 0600.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar, final
+
+import msgspec
+
+from app.faults import Fault
+
+LINE_BYTES_MAX: Final = 1 << 20
+TIMEOUT_S: Final = 30.0
+SOCKET_NAME: Final = "control.sock"
+SOCKET_PATH_MAX: Final = 103  # bytes, without the closing zero: 107 on Linux, 103 on macOS
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="do", forbid_unknown_fields=True):
+    """What an operator can ask for."""
+
+
+class Status(Request, frozen=True, tag="status"):
+    """How the exchange is."""
+
+
+class Accounts(Request, frozen=True, tag="accounts"):
+    """Every account."""
+
+
+class OpenAccount(Request, frozen=True, tag="open_account"):
+    """A new account for a user, who is made if there is none of that name."""
+
+    name: str
+
+
+class Keys(Request, frozen=True, tag="keys"):
+    """Every key, or an account's."""
+
+    account_id: int = 0
+
+
+class CreateKey(Request, frozen=True, tag="create_key"):
+    """A key for an account."""
+
+    account_id: int
+    label: str = ""
+    scopes: tuple[str, ...] = ("read", "trade")
+    networks: tuple[str, ...] = ()
+    expires_ms: int | None = None
+
+
+class RevokeKey(Request, frozen=True, tag="revoke_key"):
+    """End a key."""
+
+    key_id: str
+
+
+class Deposit(Request, frozen=True, tag="deposit"):
+    """Credit an account. The same reference again changes nothing."""
+
+    account_id: int
+    asset: str
+    amount: str
+    reference: str
+
+
+class Markets(Request, frozen=True, tag="markets"):
+    """Every market."""
+
+
+class SetMarket(Request, frozen=True, tag="set_market"):
+    """Halt a market, restrict it or open it."""
+
+    symbol: str
+    status: str
+
+
+class Skip(Request, frozen=True, tag="skip"):
+    """Pass over the command that halted the exchange."""
+
+    seq: int
+    reason: str
+
+
+AnyRequest: TypeAlias = (
+    Status | Accounts | OpenAccount | Keys | CreateKey | RevokeKey | Deposit | Markets | SetMarket | Skip
+)
+
+
+class StatusRow(msgspec.Struct, frozen=True):
+    """How the exchange is. `halted` says why it is read-only, if it is."""
+
+    seq: int
+    core: str
+    halted: str | None
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """An account and its holdings, as text by asset."""
+
+    account_id: int
+    owner: str
+    mode: str
+    balances: dict[str, str]
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """A key without its secret."""
+
+    key_id: str
+    account_id: int
+    label: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...]
+    expires_ms: int | None
+    revoked_ms: int | None
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key with its secret: the one time it is told."""
+
+    api_key: str
+    secret_key: str
+
+
+class MarketRow(msgspec.Struct, frozen=True):
+    """A market and its prices, as text; empty where there is none."""
+
+    market_id: int
+    symbol: str
+    status: str
+    index: str
+    mark: str
+    last: str
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """A holding after a deposit. `is_repeat`: the reference was used before, and nothing changed."""
+
+    asset: str
+    amount: str
+    is_repeat: bool
+
+
+class _Good(msgspec.Struct, frozen=True, tag="ok", tag_field="answer"):
+    result: msgspec.Raw
+
+
+class _Bad(msgspec.Struct, frozen=True, tag="error", tag_field="answer"):
+    error: str
+
+
+Handler: TypeAlias = Callable[[AnyRequest], Awaitable[object]]
+
+_requests: Final = msgspec.json.Decoder(AnyRequest)
+_answers: Final = msgspec.json.Decoder(_Good | _Bad)
+
+
+class Refused(Exception):
+    """The exchange does not do what the operator asks. Says why."""
+
+
+@final
+class Unreachable(Fault):
+    """No exchange listens under this DATA_DIR."""
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the socket of an exchange is; where that path is too long for one, a short one that is the same each time."""
+    path = data_dir.absolute() / SOCKET_NAME
+    if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"evermark-control-{os.geteuid()}-{digest}.sock"
+
+
+@final
+class ControlServer:
+    """Answers operators while the exchange runs."""
+
+    def __init__(self, data_dir: Path, handler: Handler) -> None:
+        self._path = socket_path(data_dir)
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. Requires: this process is the only exchange on DATA_DIR, so a socket that is there is a dead one's."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_BYTES_MAX)
+        finally:
+            os.umask(before)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                line = await reader.readline()
+                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                await writer.drain()
+        except (TimeoutError, ConnectionError, ValueError) as error:  # ValueError: the line is too long
+            _log.warning("an operator's request was not answered: %r", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> _Good | _Bad:
+        try:
+            result = await self._handler(_requests.decode(line))
+        except (Refused, Fault, msgspec.MsgspecError) as error:
+            return _Bad(str(error))
+        except Exception as error:
+            _log.exception("an operator's request failed")
+            return _Bad(f"The exchange failed on this: {error!r}")
+        return _Good(msgspec.Raw(msgspec.json.encode(result)))
+
+
+def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
+    """Ask the exchange that runs on a DATA_DIR.
+
+    Raises: Refused with the exchange's words; Unreachable when there is none.
+    """
+    path = socket_path(data_dir)
+    parts = []
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(TIMEOUT_S)
+            line.connect(str(path))
+            line.sendall(msgspec.json.encode(request) + b"\n")
+            while part := line.recv(1 << 16):
+                parts.append(part)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise Unreachable(f"No exchange is running on {data_dir}. Start one with: evermark run") from error
+    except OSError as error:
+        raise Unreachable(f"The exchange on {data_dir} does not answer: {error}") from error
+    if not parts:
+        raise Unreachable(f"The exchange on {data_dir} hung up.")
+    answer = _answers.decode(b"".join(parts))
+    if isinstance(answer, _Bad):
+        raise Refused(answer.error)
+    return msgspec.json.decode(answer.result, type=answer_type)

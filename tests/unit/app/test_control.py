@@ -1,0 +1,131 @@
+"""The operator's socket: requests and answers, who may speak, and what is said when nobody listens."""
+
+import asyncio
+import contextlib
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.control import (
+    LINE_BYTES_MAX,
+    AnyRequest,
+    Balance,
+    ControlServer,
+    Deposit,
+    Markets,
+    Refused,
+    Skip,
+    Status,
+    StatusRow,
+    Unreachable,
+    ask,
+    socket_path,
+)
+
+
+async def handle(request: AnyRequest) -> object:
+    match request:
+        case Status():
+            return StatusRow(7, "interpreted", None)
+        case Deposit(account_id=account_id, asset=asset, amount=amount):
+            if account_id != 1:
+                raise Refused("The account does not exist.")
+            return Balance(asset, amount, is_repeat=False)
+        case _:
+            raise ZeroDivisionError("a bug")
+
+
+@pytest.fixture
+async def data_dir(tmp_path: Path) -> AsyncIterator[Path]:
+    server = ControlServer(tmp_path, handle)
+    await server.start()
+    yield tmp_path
+    await server.stop()
+
+
+async def test_an_answer_has_its_type(data_dir: Path) -> None:
+    """CLI-001."""
+    assert await asyncio.to_thread(ask, data_dir, Status(), StatusRow) == StatusRow(7, "interpreted", None)
+    deposit = Deposit(1, "USD", "12.5", "r1")
+    assert await asyncio.to_thread(ask, data_dir, deposit, Balance) == Balance("USD", "12.5", is_repeat=False)
+
+
+async def test_a_refusal_comes_in_words(data_dir: Path) -> None:
+    """CLI-002."""
+    with pytest.raises(Refused, match="The account does not exist"):
+        await asyncio.to_thread(ask, data_dir, Deposit(2, "USD", "1", "r"), Balance)
+
+
+async def test_a_bug_of_ours_is_an_answer_and_not_the_end(data_dir: Path) -> None:
+    """CLI-002."""
+    with pytest.raises(Refused, match="ZeroDivisionError"):
+        await asyncio.to_thread(ask, data_dir, Markets(), list[object])
+    with pytest.raises(Refused, match="a bug"):
+        await asyncio.to_thread(ask, data_dir, Skip(1, "because"), list[object])
+    assert (await asyncio.to_thread(ask, data_dir, Status(), StatusRow)).seq == 7
+
+
+@pytest.mark.parametrize(
+    "line, why",
+    [
+        (b"\n", "truncated"),
+        (b"{}\n", "`do`"),
+        (b'{"do":"dance"}\n', "dance"),
+        (b'{"do":"deposit","account_id":"1","asset":"USD","amount":"1","reference":"r"}\n', "account_id"),
+        (b'{"do":"status","more":1}\n', "more"),
+        (b"\xff\xfe\n", ""),
+    ],
+)
+async def test_a_line_that_cannot_be_meant_is_refused(data_dir: Path, line: bytes, why: str) -> None:
+    """CLI-002."""
+    reader, writer = await asyncio.open_unix_connection(socket_path(data_dir))
+    writer.write(line)
+    answer = await reader.read()
+    writer.close()
+    assert b'"answer":"error"' in answer
+    assert why.encode() in answer
+
+
+async def test_a_line_without_end_is_hung_up_on(data_dir: Path) -> None:
+    """CLI-002."""
+    reader, writer = await asyncio.open_unix_connection(socket_path(data_dir))
+    writer.write(b"x" * (LINE_BYTES_MAX + 2))
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+    assert (await asyncio.to_thread(ask, data_dir, Status(), StatusRow)).seq == 7
+
+
+async def test_only_the_owner_may_speak(data_dir: Path) -> None:
+    """CLI-003."""
+    assert stat.S_IMODE(socket_path(data_dir).stat().st_mode) == 0o600
+
+
+async def test_nobody_listens(tmp_path: Path) -> None:
+    """CLI-004: before the first start, after a stop, and after a crash that left the socket."""
+    with pytest.raises(Unreachable, match="evermark run"):
+        ask(tmp_path, Status(), StatusRow)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(socket_path(tmp_path)))
+    with pytest.raises(Unreachable, match="evermark run"):
+        ask(tmp_path, Status(), StatusRow)
+    server = ControlServer(tmp_path, handle)
+    await server.start()
+    assert (await asyncio.to_thread(ask, tmp_path, Status(), StatusRow)).seq == 7
+    await server.stop()
+    await server.stop()
+    with pytest.raises(Unreachable):
+        ask(tmp_path, Status(), StatusRow)
+
+
+async def test_a_long_data_dir_works_too(tmp_path: Path) -> None:
+    """CLI-004: a Unix socket's path has 107 bytes at most."""
+    long = tmp_path / ("d" * 100)
+    long.mkdir()
+    server = ControlServer(long, handle)
+    await server.start()
+    assert (await asyncio.to_thread(ask, long, Status(), StatusRow)).seq == 7
+    await server.stop()
