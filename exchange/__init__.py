@@ -1,0 +1,1 @@
+"""The exchange itself: commands in, events out. Composes engine, risk and funding. Pure."""

@@ -1,0 +1,196 @@
+"""Commands about accounts: open, credit, debit, leverage, margin mode, isolated margin."""
+
+from exchange import entry, margins
+from exchange.answers import refuse
+from exchange.commands import Deposit, MoveMargin, OpenAccount, SetLeverage, SetMarginMode, Withdraw
+from exchange.events import (
+    AccountOpened,
+    BalanceChanged,
+    Cause,
+    Event,
+    LeverageSet,
+    MarginModeSet,
+    PositionChanged,
+    TransferRepeated,
+)
+from exchange.limits import ACCOUNTS_PER_OWNER_MAX, MONEY_MAX, REFERENCE_LENGTH_MAX
+from exchange.rejects import Reject
+from exchange.state import Account, Market, State, Transfer
+from risk.position import Position
+
+
+def open_account(state: State, command: OpenAccount, out: list[Event]) -> None:
+    """Open an account; a reference seen before answers with the account it opened."""
+    reference = command.reference
+    if not 1 <= len(reference) <= REFERENCE_LENGTH_MAX:
+        refuse(Reject.INVALID_REFERENCE, out)
+        return
+    first = state.account_references.get(reference)
+    if first is not None:
+        out.append(AccountOpened(first, state.accounts[first].owner_id, True))
+        return
+    owner_id = command.owner_id
+    count = state.owner_accounts.get(owner_id, 0)
+    if count >= ACCOUNTS_PER_OWNER_MAX:
+        refuse(Reject.TOO_MANY_ACCOUNTS, out)
+        return
+    account_id = state.next_account_id
+    state.next_account_id += 1
+    state.accounts[account_id] = Account(account_id, owner_id)
+    state.owner_accounts[owner_id] = count + 1
+    state.account_references[reference] = account_id
+    out.append(AccountOpened(account_id, owner_id))
+
+
+def check_transfer(state: State, command: Deposit | Withdraw) -> Reject | None:
+    """Check what deposits and withdrawals have in common."""
+    if command.account_id not in state.accounts:
+        return Reject.UNKNOWN_ACCOUNT
+    if command.asset_id not in state.assets:
+        return Reject.UNKNOWN_ASSET
+    if not 1 <= len(command.reference) <= REFERENCE_LENGTH_MAX:
+        return Reject.INVALID_REFERENCE
+    if not 0 < command.amount <= MONEY_MAX:
+        return Reject.INVALID_AMOUNT
+    return None
+
+
+def transfer(state: State, command: Deposit | Withdraw, out: list[Event]) -> None:
+    """Credit or debit an account; a reference seen before changes nothing."""
+    reference = command.reference
+    first = state.transfers.get(reference)
+    if first is not None:
+        out.append(TransferRepeated(reference, first.account_id, first.asset_id, first.amount))
+        return
+    reject = check_transfer(state, command)
+    if reject is not None:
+        refuse(reject, out)
+        return
+    account = state.accounts[command.account_id]
+    asset_id = command.asset_id
+    amount = command.amount
+    treasury = state.treasuries[asset_id]
+    if isinstance(command, Deposit):
+        treasury.deposited += amount
+        cause = Cause.DEPOSIT
+    else:
+        if amount > margins.withdrawable(state, account, asset_id):
+            refuse(Reject.INSUFFICIENT_BALANCE, out)
+            return
+        treasury.withdrawn += amount
+        amount = -amount
+        cause = Cause.WITHDRAWAL
+    state.transfers[reference] = Transfer(account.account_id, asset_id, amount)
+    balance = account.balance(asset_id)
+    balance.amount += amount
+    out.append(BalanceChanged(account.account_id, asset_id, amount, balance.amount, cause, reference=reference))
+
+
+def set_leverage(state: State, command: SetLeverage, out: list[Event]) -> None:
+    """Set the leverage of an isolated account in a market; a position's margin is topped up to it."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
+        return
+    reject = check_leverage(state, account, market, command.leverage_e2)
+    if reject is not None:
+        refuse(reject, out)
+        return
+    apply_leverage(account, market, command.leverage_e2, out)
+
+
+def check_leverage(state: State, account: Account, market: Market, leverage_e2: int) -> Reject | None:
+    """Check that an account may have this leverage: its position and its orders must be margined with it."""
+    if not 100 <= leverage_e2 <= market.leverage_max_e2:
+        return Reject.INVALID_LEVERAGE
+    if market.is_spot:
+        return Reject.NOT_ON_SPOT
+    if not account.is_isolated:
+        return Reject.ONLY_ISOLATED
+    position = account.positions.get(market.market_id)
+    left = margins.available(state, account, market.quote_asset)
+    open_orders = account.open_orders.get(market.market_id)
+    if open_orders is not None and open_orders.orders:
+        left += margins.order_margin(account, market, open_orders)
+        left -= margins.reserve(market, position, open_orders.buys, open_orders.sells, leverage_e2)
+    if position is not None:
+        left -= entry.leverage_gap(market, position, leverage_e2)
+    return Reject.INSUFFICIENT_BALANCE if left < 0 else None
+
+
+def apply_leverage(account: Account, market: Market, leverage_e2: int, out: list[Event]) -> None:
+    """Store a checked leverage; a position gets from the balance what its margin lacks."""
+    position = account.positions.get(market.market_id)
+    if position is None:
+        position = account.positions[market.market_id] = Position(market.owner(account.owner_id))
+    if position.leverage_e2 == leverage_e2:
+        return
+    gap = entry.leverage_gap(market, position, leverage_e2)
+    position.leverage_e2 = leverage_e2
+    out.append(LeverageSet(account.account_id, market.market_id, leverage_e2))
+    if gap:
+        apply_margin(account, market, position, gap, out)
+
+
+def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> None:
+    """Make an account isolated or cross."""
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        refuse(Reject.UNKNOWN_ACCOUNT, out)
+        return
+    for position in account.positions.values():
+        if position.qty:
+            refuse(Reject.HAS_POSITIONS, out)
+            return
+    for open_orders in account.open_orders.values():
+        if open_orders.orders or open_orders.triggers:
+            refuse(Reject.HAS_OPEN_ORDERS, out)
+            return
+    account.is_isolated = command.is_isolated
+    out.append(MarginModeSet(account.account_id, command.is_isolated))
+
+
+def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:
+    """Add margin to an isolated position or draw it."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
+        return
+    amount = command.amount
+    position = account.positions.get(market.market_id)
+    if amount == 0 or abs(amount) > MONEY_MAX:
+        refuse(Reject.INVALID_AMOUNT, out)
+    elif not account.is_isolated:
+        refuse(Reject.ONLY_ISOLATED, out)
+    elif position is None or position.qty == 0:
+        refuse(Reject.NO_POSITION, out)
+    elif amount > margins.available(state, account, market.quote_asset):
+        refuse(Reject.INSUFFICIENT_BALANCE, out)
+    elif amount < 0 and not may_draw(market, position, -amount):
+        refuse(Reject.MARGIN_TOO_LOW, out)
+    else:
+        apply_margin(account, market, position, amount, out)
+
+
+def may_draw(market: Market, position: Position, amount: int) -> bool:
+    """Tell whether the margin may fall by `amount`: unrealized losses count, unrealized profit does not."""
+    backing = position.margin - amount + min(0, position.unrealized(market.mark_price, market.unit_value))
+    needed = margins.initial_margin(market, position.qty, position.owner.value, position.leverage_e2)
+    return position.margin >= amount and backing >= needed
+
+
+def apply_margin(account: Account, market: Market, position: Position, amount: int, out: list[Event]) -> None:
+    """Move money from the balance to an isolated position's margin (negative: back)."""
+    balance = account.balance(market.quote_asset)
+    balance.amount -= amount
+    position.margin += amount
+    out.append(
+        BalanceChanged(
+            account.account_id, market.quote_asset, -amount, balance.amount, Cause.TRANSFER, market.market_id
+        )
+    )
+    out.append(
+        PositionChanged(account.account_id, market.market_id, position.qty, position.entry_notional, position.margin)
+    )

@@ -1,0 +1,213 @@
+"""What the exchange can be told. Messages: frozen, tagged, never compiled.
+
+A command evolves by adding fields at its end with defaults; a tag is never used again for something else. Money is in
+10^-8 of the asset, prices in price units, quantities in lots, times in ms since the epoch.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from engine.order import SelfMatch, Side, TimeInForce, TriggerDirection, TriggerEvent
+from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
+
+
+class ListAsset(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """Let accounts hold an asset."""
+
+    asset: Asset
+
+
+class ListIndex(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """Start an index price."""
+
+    terms: IndexTerms
+
+
+class ListMarket(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
+    """Open a market for an instrument."""
+
+    market_id: int
+    instrument: Instrument
+
+
+class SetMarketStatus(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """Halt a market, open it again, or restrict what it takes."""
+
+    market_id: int
+    status: MarketStatus
+
+
+class OpenAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """Open an account for an owner. The same reference again answers with the first account."""
+
+    reference: str
+    owner_id: int
+
+
+class Deposit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """Credit an account from outside. The same reference again changes nothing."""
+
+    reference: str
+    account_id: int
+    asset_id: int
+    amount: int
+
+
+class Withdraw(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
+    """Debit an account to outside. The same reference again changes nothing."""
+
+    reference: str
+    account_id: int
+    asset_id: int
+    amount: int
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """Ask for an order.
+
+    `price` 0 is a market order. `leverage_e2` is in hundredths, 0 leaves it as it is. `icebergs` is the number of tips, 0
+    or 1 for none. A trailing stop has `trail` (price units) or `trail_ppm`, and becomes active at `trigger_price` (0: at
+    once). `is_close` closes the position: reduce-only, and `qty` 0 stands for all of it.
+    """
+
+    account_id: int
+    market_id: int
+    side: Side
+    qty: int
+    price: int = 0
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    hidden: bool = False
+    icebergs: int = 0
+    oco: str = ""
+    self_match: SelfMatch = SelfMatch.CANCEL_TAKER
+    client_order_id: str = ""
+    leverage_e2: int = 0
+    trigger_price: int = 0
+    trigger_event: TriggerEvent = TriggerEvent.NONE
+    trigger_direction: TriggerDirection = TriggerDirection.AUTO
+    close_on_trigger: bool = False
+    trail: int = 0
+    trail_ppm: int = 0
+    is_close: bool = False
+
+
+class PlaceBatch(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
+    """Ask for 1 to 50 orders of one account in one market: all of them or none."""
+
+    account_id: int
+    market_id: int
+    orders: tuple[PlaceOrder, ...]
+
+
+class AmendOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
+    """Change an open order. 0 leaves a value as it is; `qty` is the new total, what is filled included."""
+
+    account_id: int
+    order_id: int
+    qty: int = 0
+    price: int = 0
+    trigger_price: int = 0
+
+
+class CancelOrder(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
+    """Cancel one order by its id, or by its client order id when `order_id` is 0."""
+
+    account_id: int
+    order_id: int
+    client_order_id: str = ""
+
+
+class CancelOrders(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
+    """Cancel the named orders that are still open; with none named, all of the account's orders.
+
+    `market_id` 0 means every market. Unknown ids are passed over.
+    """
+
+    account_id: int
+    order_ids: tuple[int, ...] = ()
+    market_id: int = 0
+
+
+class SetLeverage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=13):
+    """Set the leverage of an isolated account in a market, in hundredths."""
+
+    account_id: int
+    market_id: int
+    leverage_e2: int
+
+
+class SetMarginMode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=14):
+    """Make an account isolated or cross. Needs an account without positions and orders."""
+
+    account_id: int
+    is_isolated: bool
+
+
+class MoveMargin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=15):
+    """Add margin to an isolated position (amount > 0) or draw it (amount < 0)."""
+
+    account_id: int
+    market_id: int
+    amount: int
+
+
+class UpdateIndexPrice(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=16):
+    """One observation of one source, at the index's scale. The core selects and averages on the next tick."""
+
+    index_id: int
+    source_id: int
+    price: int
+    source_time_ms: int
+
+
+class Tick(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=17):
+    """Do the work that is due at this command's time."""
+
+
+class SkipCommand(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=18):
+    """An operator's order to pass over the command `seq`, which broke a promise of the core. Changes no state."""
+
+    seq: int
+    reason: str
+
+
+Command: TypeAlias = (
+    ListAsset
+    | ListIndex
+    | ListMarket
+    | SetMarketStatus
+    | OpenAccount
+    | Deposit
+    | Withdraw
+    | PlaceOrder
+    | PlaceBatch
+    | AmendOrder
+    | CancelOrder
+    | CancelOrders
+    | SetLeverage
+    | SetMarginMode
+    | MoveMargin
+    | UpdateIndexPrice
+    | Tick
+    | SkipCommand
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Command])
+
+
+def encode_commands(commands: Sequence[Command]) -> bytes:
+    """Encode commands as the records of one journal batch."""
+    return _encoder.encode(commands)
+
+
+def decode_commands(records: bytes) -> list[Command]:
+    """Decode the records of one journal batch.
+
+    Raises: msgspec.ValidationError or msgspec.DecodeError when the bytes are not what `encode_commands` makes.
+    """
+    return _decoder.decode(records)

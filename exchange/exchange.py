@@ -1,0 +1,122 @@
+"""The exchange: one command at a time in, events out. Dispatch only."""
+
+from typing import assert_never, final
+
+from exchange import accounts, listings, orders, prices
+from exchange.commands import (
+    AmendOrder,
+    CancelOrder,
+    CancelOrders,
+    Command,
+    Deposit,
+    ListAsset,
+    ListIndex,
+    ListMarket,
+    MoveMargin,
+    OpenAccount,
+    PlaceBatch,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    SetMarketStatus,
+    SkipCommand,
+    Tick,
+    UpdateIndexPrice,
+    Withdraw,
+)
+from exchange.events import CommandRejected, CommandSkipped, Event
+from exchange.state import State
+from exchange.state_codec import hash_state
+
+
+@final
+class Exchange:
+    """A whole exchange as a state machine: same state, same command, same time give the same events and next state."""
+
+    __slots__ = ("state", "time_ms")
+
+    def __init__(self) -> None:
+        self.state: State = State()
+        self.time_ms: int = 0
+
+    @property
+    def next_due_ms(self) -> int:
+        """The time from which a Tick must come before any other command."""
+        return self.state.next_tick_ms
+
+    def apply(self, command: Command, time_ms: int) -> list[Event]:
+        """Apply a command and return what happened; a refused one changes nothing.
+
+        Requires: time_ms is not before the last command's.
+        Raises: AssertionError when a promise of the core is broken; the state is then not to be used.
+        """
+        assert time_ms >= self.time_ms, "time went back"
+        out: list[Event] = []
+        state = self.state
+        if isinstance(command, PlaceOrder):
+            orders.place(state, command, time_ms, out)
+        elif isinstance(command, CancelOrder):
+            orders.cancel(state, command, time_ms, out)
+        elif isinstance(command, UpdateIndexPrice):
+            prices.observe(state, command, time_ms, out)
+        elif isinstance(command, Tick):
+            prices.tick(state, time_ms, out)
+        elif isinstance(command, PlaceBatch):
+            orders.place_batch(state, command, time_ms, out)
+        elif isinstance(command, CancelOrders):
+            orders.cancel_many(state, command, out)
+        elif isinstance(command, AmendOrder):
+            orders.amend(state, command, time_ms, out)
+        else:
+            self._apply_rare(command, out)
+        self.time_ms = time_ms
+        return out
+
+    def _apply_rare(
+        self,
+        command: ListAsset
+        | ListIndex
+        | ListMarket
+        | SetMarketStatus
+        | OpenAccount
+        | Deposit
+        | Withdraw
+        | SetLeverage
+        | SetMarginMode
+        | MoveMargin
+        | SkipCommand,
+        out: list[Event],
+    ) -> None:
+        state = self.state
+        if isinstance(command, Deposit | Withdraw):
+            accounts.transfer(state, command, out)
+        elif isinstance(command, OpenAccount):
+            accounts.open_account(state, command, out)
+        elif isinstance(command, SetLeverage):
+            accounts.set_leverage(state, command, out)
+        elif isinstance(command, SetMarginMode):
+            accounts.set_margin_mode(state, command, out)
+        elif isinstance(command, MoveMargin):
+            accounts.move_margin(state, command, out)
+        elif isinstance(command, ListAsset):
+            listings.list_asset(state, command, out)
+        elif isinstance(command, ListIndex):
+            listings.list_index(state, command, out)
+        elif isinstance(command, ListMarket):
+            listings.list_market(state, command, out)
+        elif isinstance(command, SetMarketStatus):
+            listings.set_market_status(state, command, out)
+        elif isinstance(command, SkipCommand):
+            out.append(CommandSkipped(command.seq, command.reason))
+        else:
+            assert_never(command)
+
+    def check(self, command: PlaceOrder | PlaceBatch, time_ms: int) -> CommandRejected | None:
+        """Run all checks of an order or a batch without any effect; None when it would be taken."""
+        if isinstance(command, PlaceOrder):
+            return orders.check_place(self.state, command, time_ms)
+        return orders.check_place_batch(self.state, command, time_ms)
+
+    def state_hash(self) -> bytes:
+        """Return the SHA-256 of the state's canonical bytes. Cost: O(state)."""
+        return hash_state(self.state)

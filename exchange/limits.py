@@ -1,0 +1,28 @@
+"""Every bound of the core."""
+
+from typing import Final
+
+MONEY_SCALE: Final = 10**8
+MONEY_MAX: Final = 10**18
+"""Largest amount of one transfer: 10^10 units of an asset."""
+PRICE_MAX: Final = 10**15
+QTY_MAX: Final = 10**15
+OPEN_ORDERS_MAX: Final = 1000
+"""Orders of one account in one market, resting and waiting."""
+ACCOUNTS_PER_OWNER_MAX: Final = 100
+BATCH_ORDERS_MAX: Final = 50
+CANCEL_IDS_MAX: Final = 1000
+ICEBERGS_MAX: Final = 100
+OCO_LENGTH_MAX: Final = 5
+REFERENCE_LENGTH_MAX: Final = 64
+CLIENT_ORDER_ID_LENGTH_MAX: Final = 64
+CLIENT_ORDER_IDS_KEPT: Final = 10_000
+"""Closed orders of an account whose client order id still answers a repeat."""
+TRIGGERS_PER_COMMAND_MAX: Final = 100
+SOURCES_MAX: Final = 32
+"""Sources of one index."""
+SOURCE_AGE_MAX_MS: Final = 10_000
+OPENING_INDEX_AGE_MAX_MS: Final = 30_000
+"""Without a computed index for longer than this a market takes no opening orders."""
+TICK_MS: Final = 1_000
+DAY_MS: Final = 86_400_000

@@ -1,0 +1,301 @@
+"""What an account has, what its positions and orders need, what is left. Reads only; the sums are caches.
+
+Under cross margin the account is one scope: its balance in the quote asset and all its positions. Under isolated margin
+each position is a scope of its own, and the balance is what is assigned to none.
+"""
+
+from typing import Final
+
+from engine.order import Order
+from exchange.state import Account, Market, OpenOrders, SideSums, State, request_of
+from risk.fixed import div_up
+from risk.margin import fee_for_each_lot, leverage_rate, requirement
+from risk.position import Position
+
+STALE: Final = -1
+"""Not a mark price: the sums must be made anew."""
+
+
+def initial_margin(market: Market, qty: int, entry_notional: int, leverage_e2: int) -> int:
+    """Return the initial margin of `qty` lots (signed or not) at the mark; `leverage_e2` 0 under cross.
+
+    `entry_notional` is the owner's in the market. Rounds: up.
+    """
+    floor_rate = leverage_rate(leverage_e2) if leverage_e2 else 0
+    notional = abs(qty) * market.mark_price * market.unit_value
+    return requirement(notional, market.initial_rate, market.initial_slope, entry_notional, floor_rate)
+
+
+def maintenance_margin(market: Market, position: Position) -> int:
+    """Return the maintenance margin of a position at the mark. Rounds: up."""
+    notional = abs(position.qty) * market.mark_price * market.unit_value
+    return requirement(notional, market.maintenance_rate, market.maintenance_slope, position.owner.value)
+
+
+def position_margin(account: Account, market: Market, position: Position) -> int:
+    """Return the initial margin of an account's position at the mark and at its own leverage."""
+    if position.qty == 0:
+        return 0
+    leverage_e2 = position.leverage_e2 if account.is_isolated else 0
+    return initial_margin(market, position.qty, position.owner.value, leverage_e2)
+
+
+def loss_to_mark(market: Market, sign: int, price: int) -> int:
+    """Return what one lot loses at once when it fills at `price`: the mark price compensation. Units: money."""
+    gap = (price - market.mark_price) * sign
+    return gap * market.unit_value if gap > 0 else 0
+
+
+def count_order(market: Market, sums: SideSums, order: Order, lots: int, fee_ppm: int) -> None:
+    """Add `lots` of an order (negative: take them off) to its side's sums, its fees at `fee_ppm`."""
+    price = order.price
+    sums.qty += lots
+    sums.notional += lots * price
+    if order.reduce_only:
+        sums.reduce_qty += lots
+    if fee_ppm > 0:
+        sums.fee += lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
+    if not market.is_spot:
+        gap = (price - market.mark_price) * order.sign
+        if gap > 0:
+            sums.loss += lots * gap * market.unit_value
+
+
+def recount(market: Market, open_orders: OpenOrders, order: Order, lots: int) -> None:
+    """Keep the sums true after `lots` of a resting order came (or went: negative)."""
+    if open_orders.mark != market.mark_price or open_orders.oco_count:
+        open_orders.mark = STALE
+    else:
+        sums = open_orders.buys if order.sign > 0 else open_orders.sells
+        count_order(market, sums, order, lots, market.maker_fee_ppm)
+
+
+def refresh(market: Market, open_orders: OpenOrders) -> None:
+    """Make the sums anew when the mark has moved since they were made. Cost: O(orders), once for each mark."""
+    if open_orders.mark != market.mark_price:
+        open_orders.mark = market.mark_price
+        buys_and_sells = sums_with(market, open_orders, [], None)
+        open_orders.buys = buys_and_sells[0]
+        open_orders.sells = buys_and_sells[1]
+
+
+def sums_with(
+    market: Market, open_orders: OpenOrders, coming: list[Order], going: Order | None
+) -> tuple[SideSums, SideSums]:
+    """Return the sums of buys and sells as they would be with some orders more and one less.
+
+    Of an OCO group each side counts the largest member only. A coming order pays as taker, unless it is post-only.
+    """
+    buys = SideSums()
+    sells = SideSums()
+    groups: dict[tuple[str, int], SideSums] = {}
+    orders = [order for order in open_orders.orders.values() if order is not going]
+    orders.extend(coming)
+    for order in orders:
+        fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, order)
+        oco = request_of(order).oco
+        if oco:
+            sums = SideSums()
+            count_order(market, sums, order, order.leaves, fee_ppm)
+            key = (oco, order.sign)
+            groups[key] = _larger(sums, groups[key]) if key in groups else sums
+        else:
+            count_order(market, buys if order.sign > 0 else sells, order, order.leaves, fee_ppm)
+    for (_, sign), sums in groups.items():
+        _add(buys if sign > 0 else sells, sums)
+    return buys, sells
+
+
+def _larger(a: SideSums, b: SideSums) -> SideSums:
+    sums = SideSums()
+    sums.qty = max(a.qty, b.qty)
+    sums.reduce_qty = max(a.reduce_qty, b.reduce_qty)
+    sums.notional = max(a.notional, b.notional)
+    sums.fee = max(a.fee, b.fee)
+    sums.loss = max(a.loss, b.loss)
+    return sums
+
+
+def _add(total: SideSums, sums: SideSums) -> None:
+    total.qty += sums.qty
+    total.reduce_qty += sums.reduce_qty
+    total.notional += sums.notional
+    total.fee += sums.fee
+    total.loss += sums.loss
+
+
+def entry_fee_ppm(market: Market, order: Order) -> int:
+    """Return the dearest fee that an order may meet when it comes in."""
+    if request_of(order).post_only:
+        return market.maker_fee_ppm
+    return max(market.taker_fee_ppm, market.maker_fee_ppm)
+
+
+def projected(
+    market: Market, open_orders: OpenOrders | None, coming: Order, going: Order | None
+) -> tuple[SideSums, SideSums]:
+    """Return the sums as they would be with `coming` and without `going`. Cost: O(1) but for OCO orders and amendments."""
+    if open_orders is None:
+        open_orders = OpenOrders()
+        open_orders.mark = market.mark_price
+    if going is not None or open_orders.oco_count or request_of(coming).oco:
+        return sums_with(market, open_orders, [coming], going)
+    refresh(market, open_orders)
+    buys = open_orders.buys
+    sells = open_orders.sells
+    side = buys if coming.sign > 0 else sells
+    sums = SideSums()
+    _add(sums, side)
+    count_order(market, sums, coming, coming.leaves, entry_fee_ppm(market, coming))
+    return (sums, sells) if coming.sign > 0 else (buys, sums)
+
+
+def side_need(
+    market: Market,
+    position: Position | None,
+    *,
+    sign: int,
+    sums: SideSums,
+    leverage_e2: int,
+    held_margin: int,
+) -> int:
+    """Return what one side's orders need if all of them fill: initial margin on top of the position's, loss and fees.
+
+    The side's reduce-only part first eats the position, then the rest of the side adds to what is left: the worst way
+    in which the orders can fill.
+    """
+    if sums.qty == 0:
+        return 0
+    qty = 0
+    entry = 0
+    owner_entry = 0
+    if position is not None:
+        qty = position.qty
+        entry = abs(position.entry_notional)
+        owner_entry = position.owner.value
+    held = qty * sign
+    eaten = min(sums.reduce_qty, -held) if held < 0 else 0
+    lots = sums.qty - sums.reduce_qty + eaten
+    added_notional = sums.notional * market.unit_value
+    if held >= 0:
+        after = held + lots
+        after_entry = owner_entry + added_notional
+    elif lots <= -held:
+        return sums.loss + sums.fee if leverage_e2 == 0 else 0
+    else:
+        after = lots + held
+        after_entry = owner_entry - entry + div_up(added_notional * after, lots)
+    needed = initial_margin(market, after, after_entry, leverage_e2) - held_margin
+    return (needed if needed > 0 else 0) + sums.loss + sums.fee
+
+
+def reserve(market: Market, position: Position | None, buys: SideSums, sells: SideSums, leverage_e2: int) -> int:
+    """Return what an account's orders in a derivatives market need beside the position: the dearer side.
+
+    Under isolated margin the closing of a position is paid from its own margin and needs nothing here.
+    """
+    if buys.qty == 0 and sells.qty == 0:
+        return 0
+    held_margin = 0
+    if position is not None and position.qty:
+        held_margin = initial_margin(market, position.qty, position.owner.value, leverage_e2)
+    buy_need = side_need(market, position, sign=1, sums=buys, leverage_e2=leverage_e2, held_margin=held_margin)
+    sell_need = side_need(market, position, sign=-1, sums=sells, leverage_e2=leverage_e2, held_margin=held_margin)
+    return buy_need if buy_need > sell_need else sell_need
+
+
+def order_margin(account: Account, market: Market, open_orders: OpenOrders) -> int:
+    """Return the reserve of an account's resting orders in a derivatives market at the present mark."""
+    if not open_orders.orders:
+        return 0
+    refresh(market, open_orders)
+    position = account.positions.get(market.market_id)
+    leverage_e2 = leverage_of(account, position)
+    return reserve(market, position, open_orders.buys, open_orders.sells, leverage_e2)
+
+
+def leverage_of(account: Account, position: Position | None) -> int:
+    """Return the leverage that counts for an account in a market: 0 under cross, 1x until set under isolated."""
+    if not account.is_isolated:
+        return 0
+    return position.leverage_e2 if position is not None else 100
+
+
+def equity(state: State, account: Account, asset_id: int) -> int:
+    """Return a cross account's equity in an asset: balance less spot locks, plus all unrealized pnl."""
+    balance = account.balances.get(asset_id)
+    total = balance.amount - balance.locked if balance is not None else 0
+    if account.is_isolated:
+        return total
+    for market_id, position in account.positions.items():
+        if position.qty:
+            market = state.markets[market_id]
+            if market.quote_asset == asset_id:
+                total += position.qty * market.mark_price * market.unit_value - position.entry_notional
+    return total
+
+
+def needed_elsewhere(state: State, account: Account, asset_id: int, market_id: int) -> int:
+    """Return initial margins and reserves of an account in all derivatives markets of an asset but one (0: in all)."""
+    total = 0
+    markets = state.markets
+    if not account.is_isolated:
+        for other_id, position in account.positions.items():
+            if position.qty and other_id != market_id:
+                market = markets[other_id]
+                if market.quote_asset == asset_id:
+                    total += initial_margin(market, position.qty, position.owner.value, 0)
+    for other_id, open_orders in account.open_orders.items():
+        if other_id != market_id and open_orders.orders:
+            market = markets[other_id]
+            if not market.is_spot and market.quote_asset == asset_id:
+                total += order_margin(account, market, open_orders)
+    return total
+
+
+def available(state: State, account: Account, asset_id: int) -> int:
+    """Return what an account may still commit as margin: equity less initial margins and reserves. May be negative."""
+    return equity(state, account, asset_id) - needed_elsewhere(state, account, asset_id, 0)
+
+
+def withdrawable(state: State, account: Account, asset_id: int) -> int:
+    """Return what may leave the account or buy spot: unrealized profit carries margin but does not leave."""
+    total = available(state, account, asset_id)
+    if not account.is_isolated:
+        for market_id, position in account.positions.items():
+            if position.qty:
+                market = state.markets[market_id]
+                if market.quote_asset == asset_id:
+                    profit = position.unrealized(market.mark_price, market.unit_value)
+                    if profit > 0:
+                        total -= profit
+    return total if total > 0 else 0
+
+
+def scope_equity(state: State, account: Account, market: Market, position: Position) -> int:
+    """Return the equity that a fill in this market draws on: the account's under cross, the position's when isolated."""
+    if account.is_isolated:
+        return position.margin + position.unrealized(market.mark_price, market.unit_value)
+    return equity(state, account, market.quote_asset)
+
+
+def maintenance_rate_of(market: Market, position: Position) -> int:
+    """Return a position's maintenance rate with its slope, at 10^17."""
+    return market.maintenance_rate + market.maintenance_slope * position.owner.value
+
+
+def backing(state: State, account: Account, market: Market, position: Position, *, is_maintained: bool) -> int:
+    """Return what stands behind a position beside its own unrealized pnl, for its liquidation or bankruptcy price.
+
+    The isolated margin; under cross the balance with the other positions' unrealized pnl, less (`is_maintained`) their
+    maintenance margins.
+    """
+    if account.is_isolated:
+        return position.margin
+    total = equity(state, account, market.quote_asset) - position.unrealized(market.mark_price, market.unit_value)
+    if is_maintained:
+        for other_id, other in account.positions.items():
+            other_market = state.markets[other_id]
+            if other.qty and other_id != market.market_id and other_market.quote_asset == market.quote_asset:
+                total -= maintenance_margin(other_market, other)
+    return total

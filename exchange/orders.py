@@ -1,0 +1,522 @@
+"""Commands about orders: place, batch, amend, cancel; and the orders whose trigger was met."""
+
+from engine.matching import would_take
+from engine.order import Order, OrderStatus, TimeInForce, TriggerDirection, TriggerEvent
+from engine.triggers import Trigger, direction_towards
+from exchange import entry, fills, margins, resting
+from exchange.accounts import apply_leverage
+from exchange.answers import refuse
+from exchange.commands import AmendOrder, CancelOrder, CancelOrders, PlaceBatch, PlaceOrder
+from exchange.events import (
+    CancelReason,
+    CommandRejected,
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderRepeated,
+    OrderTriggered,
+)
+from exchange.instrument import MarketStatus
+from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
+from exchange.rejects import Reject
+from exchange.state import Account, Market, State, request_of
+
+
+def leverage_for(account: Account, market: Market, request: PlaceOrder) -> int:
+    """Return the leverage that will count for the request: its own, else the stored one; 0 under cross."""
+    if not account.is_isolated or market.is_spot:
+        return 0
+    return request.leverage_e2 or margins.leverage_of(account, account.positions.get(market.market_id))
+
+
+def check_request(
+    state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int
+) -> Reject | None:
+    """Check an order that is asked for. It may be cut, and gets its limit."""
+    reject = entry.check_form(account, market, request)
+    if reject is None:
+        reject = entry.check_qty(market, account.positions.get(market.market_id), request)
+    if reject is None:
+        reject = entry.check_room(account, market, 1)
+    if reject is not None:
+        return reject
+    if entry.is_trigger(request):
+        return check_trigger(account, market, order, request, time_ms)
+    leverage_e2 = leverage_for(account, market, request)
+    return entry.check_entry(
+        state, account, market, order, leverage_e2=leverage_e2, replaced=None, is_clamped=False, time_ms=time_ms
+    )
+
+
+def check_trigger(account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int) -> Reject | None:
+    """Check an order that will wait: the market must take it, and its direction must be known."""
+    position = account.positions.get(market.market_id)
+    status = market.status
+    if status is not MarketStatus.TRADING:
+        if status is not MarketStatus.REDUCE_ONLY or not (order.reduce_only or request.close_on_trigger):
+            return Reject.MARKET_CLOSED
+    if request.is_close and (position is None or position.qty == 0):
+        return Reject.NO_POSITION
+    if request.trigger_price and request.trigger_direction is TriggerDirection.AUTO:
+        if market.price(event_of(market, request)) == 0:
+            return Reject.NO_PRICE
+    return None
+
+
+def event_of(market: Market, request: PlaceOrder) -> TriggerEvent:
+    """Return the price that a trigger request waits for: MARK by default, on spot always LAST."""
+    if market.is_spot:
+        return TriggerEvent.LAST_PRICE
+    event = request.trigger_event
+    return TriggerEvent.MARK_PRICE if event is TriggerEvent.NONE else event
+
+
+def place(state: State, command: PlaceOrder, time_ms: int, out: list[Event]) -> None:
+    """Place one order."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
+        return
+    if command.client_order_id:
+        repeated = repeat_of(state, account, command.client_order_id)
+        if repeated is not None:
+            out.append(repeated)
+            return
+    order = resting.order_from(account, command)
+    reject = check_request(state, account, market, order, command, time_ms)
+    if reject is not None:
+        refuse(reject, out)
+        return
+    if command.leverage_e2 and account.is_isolated and not market.is_spot:
+        apply_leverage(account, market, command.leverage_e2, out)
+    enter(state, account, market, order, command, time_ms, out)
+    if state.fired:
+        fire(state, time_ms, out)
+
+
+def check_place(state: State, command: PlaceOrder, time_ms: int) -> CommandRejected | None:
+    """Run the checks of an order without any effect."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        reject = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
+        return CommandRejected(reject, reject.field)
+    found = check_request(state, account, market, resting.order_from(account, command), command, time_ms)
+    return None if found is None else CommandRejected(found, found.field)
+
+
+def check_place_batch(state: State, command: PlaceBatch, time_ms: int) -> CommandRejected | None:
+    """Run the checks of a batch without any effect."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        reject = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
+        return CommandRejected(reject, reject.field)
+    return check_batch(state, account, market, command, time_ms)
+
+
+def enter(
+    state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]
+) -> None:
+    """Accept a checked order: into the match, or to wait for its trigger."""
+    resting.register(state, account, order, time_ms)
+    if not entry.is_trigger(request):
+        out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.ACTIVE))
+        fills.execute(state, account, market, order, time_ms, out)
+        return
+    event = event_of(market, request)
+    price = request.trigger_price
+    now = market.price(event)
+    direction = request.trigger_direction
+    if direction is TriggerDirection.AUTO and price:
+        direction = direction_towards(price, now)
+    if request.close_on_trigger:
+        order.reduce_only = True
+    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.UNTRIGGERED))
+    resting.wait(account, market, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
+    if now:
+        state.fired.extend(market.triggers(event).reached(now))
+
+
+def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepeated | None:
+    """Return the answer to a client order id that was used before."""
+    order_id = account.client_orders.get(client_order_id)
+    if order_id is not None:
+        order = state.orders[order_id]
+        is_waiting = order_id in account.open_orders[request_of(order).market_id].triggers
+        status = OrderStatus.UNTRIGGERED if is_waiting else OrderStatus.ACTIVE
+        qty = order.filled + order.leaves
+        return OrderRepeated(order_id, request_of(order), qty, order.price, order.filled, status)
+    closed = account.closed_orders.get(client_order_id)
+    if closed is None:
+        return None
+    return OrderRepeated(closed.order_id, closed.request, closed.qty, closed.price, closed.filled, closed.status)
+
+
+def fire(state: State, time_ms: int, out: list[Event]) -> bool:
+    """Let orders whose trigger was met enter, in their turn and up to a bound. Returns whether some are left."""
+    count = 0
+    while state.fired and count < TRIGGERS_PER_COMMAND_MAX:
+        trigger = state.fired.pop(0)
+        count += 1
+        fire_one(state, trigger.order, time_ms, out)
+    return bool(state.fired)
+
+
+def fire_one(state: State, order: Order, time_ms: int, out: list[Event]) -> None:
+    """Run a fired order through the whole entry path; a refused one is cancelled with the reason on record."""
+    request = request_of(order)
+    account = state.accounts[order.account_id]
+    market = state.markets[request.market_id]
+    del account.open_orders[market.market_id].triggers[order.order_id]
+    if request.close_on_trigger:
+        make_room_to_close(state, account, market, order, out)
+    leverage_e2 = leverage_for(account, market, request)
+    reject = entry.check_entry(
+        state, account, market, order, leverage_e2=leverage_e2, replaced=None, is_clamped=True, time_ms=time_ms
+    )
+    if reject is not None:
+        resting.end(state, account, market, order, CancelReason.TRIGGER_REFUSED, out, reject)
+        return
+    order.time_ms = time_ms
+    out.append(OrderTriggered(order.order_id, order.account_id, market.market_id, order.leaves, order.price))
+    for sibling in resting.oco_siblings(account, market, order):
+        resting.cancel(state, account, market, sibling, CancelReason.OCO, out)
+    if request.leverage_e2 and account.is_isolated and not market.is_spot:
+        apply_leverage(account, market, request.leverage_e2, out)
+    fills.execute(state, account, market, order, time_ms, out)
+
+
+def make_room_to_close(state: State, account: Account, market: Market, order: Order, out: list[Event]) -> None:
+    """Cancel what rests on a close-on-trigger order's side until it fits the position beside the rest.
+
+    Reduce-only orders go first, then the others; least aggressive first, newest first.
+    """
+    position = account.positions.get(market.market_id)
+    open_orders = account.open_orders[market.market_id]
+    if position is None or position.qty * order.sign >= 0:
+        return
+    room = abs(position.qty)
+    wanted = min(order.leaves, room) if order.leaves else room
+    keyed = sorted(
+        [
+            (not other.reduce_only, other.sign * other.price, -other.order_id)
+            for other in open_orders.orders.values()
+            if other.sign == order.sign
+        ]
+    )
+    resting_lots = 0
+    for other in open_orders.orders.values():
+        if other.sign == order.sign:
+            resting_lots += other.leaves
+    for _, _, negative_id in keyed:
+        if resting_lots + wanted <= room:
+            return
+        other = state.orders[-negative_id]
+        resting_lots -= other.leaves
+        resting.cancel(state, account, market, other, CancelReason.CLOSE_ON_TRIGGER, out)
+
+
+def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event]) -> None:
+    """Place all of a batch's orders or none."""
+    account = state.accounts.get(command.account_id)
+    market = state.markets.get(command.market_id)
+    if account is None or market is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
+        return
+    repeats = batch_repeats(state, account, command)
+    if repeats and len(repeats) == len(command.orders):
+        out.extend(repeats)
+        return
+    rejected = check_batch(state, account, market, command, time_ms)
+    if rejected is not None:
+        out.append(rejected)
+        return
+    leverage_e2 = batch_leverage(command)
+    if leverage_e2 and account.is_isolated and not market.is_spot:
+        apply_leverage(account, market, leverage_e2, out)
+    for request in command.orders:
+        order = resting.order_from(account, request)
+        if not entry.is_trigger(request):
+            entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
+        enter(state, account, market, order, request, time_ms, out)
+    fire(state, time_ms, out)
+
+
+def batch_repeats(state: State, account: Account, command: PlaceBatch) -> list[OrderRepeated]:
+    """Return the first outcomes of those of a batch's orders whose client order id was used before."""
+    found: list[OrderRepeated] = []
+    for request in command.orders:
+        if request.client_order_id:
+            repeated = repeat_of(state, account, request.client_order_id)
+            if repeated is not None:
+                found.append(repeated)
+    return found
+
+
+def batch_leverage(command: PlaceBatch) -> int:
+    """Return the leverage that the batch's orders name; 0 when none does."""
+    for request in command.orders:
+        if request.leverage_e2:
+            return request.leverage_e2
+    return 0
+
+
+def check_batch(
+    state: State, account: Account, market: Market, command: PlaceBatch, time_ms: int
+) -> CommandRejected | None:
+    """Check a batch: each order by itself, the orders with each other, then the money of all together."""
+    requests = command.orders
+    if not 1 <= len(requests) <= BATCH_ORDERS_MAX:
+        return CommandRejected(Reject.INVALID_BATCH, "orders")
+    leverage_e2 = batch_leverage(command)
+    client_order_ids: set[str] = set()
+    orders: list[Order] = []
+    for position_in_batch, request in enumerate(requests):
+        order = resting.order_from(account, request)
+        reject = check_batch_order(account, market, command, request, order, time_ms)
+        if reject is None and request.leverage_e2 and request.leverage_e2 != leverage_e2:
+            reject = Reject.INVALID_LEVERAGE
+        name = request.client_order_id
+        if reject is None and name:
+            if name in client_order_ids or name in account.client_orders or name in account.closed_orders:
+                reject = Reject.INVALID_CLIENT_ORDER_ID
+            client_order_ids.add(name)
+        if reject is not None:
+            return CommandRejected(reject, reject.field, position_in_batch)
+        if not entry.is_trigger(request):
+            orders.append(order)
+    reject = entry.check_room(account, market, len(requests)) or check_batch_crossing(orders)
+    if reject is None:
+        reject = entry.check_batch_money(
+            state, account, market, orders, leverage_of_batch(account, market, leverage_e2)
+        )
+    return None if reject is None else CommandRejected(reject, reject.field)
+
+
+def leverage_of_batch(account: Account, market: Market, leverage_e2: int) -> int:
+    """Return the leverage that will count for a batch; 0 under cross."""
+    if not account.is_isolated or market.is_spot:
+        return 0
+    return leverage_e2 or margins.leverage_of(account, account.positions.get(market.market_id))
+
+
+def check_batch_order(
+    account: Account, market: Market, command: PlaceBatch, request: PlaceOrder, order: Order, time_ms: int
+) -> Reject | None:
+    """Check one order of a batch by all that does not depend on the others or on money."""
+    if request.account_id != command.account_id or request.market_id != command.market_id:
+        return Reject.INVALID_BATCH
+    if request.time_in_force is TimeInForce.FOK or request.reduce_only or request.is_close:
+        return Reject.INVALID_BATCH
+    position = account.positions.get(market.market_id)
+    reject = entry.check_form(account, market, request)
+    if reject is None:
+        reject = entry.check_qty(market, position, request)
+    if reject is not None:
+        return reject
+    if entry.is_trigger(request):
+        return check_trigger(account, market, order, request, time_ms)
+    reject = entry.check_status(market, position, order, time_ms)
+    if reject is None:
+        reject = entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
+    if reject is None and request.post_only and would_take(market.book, order.sign, order.price):
+        reject = Reject.WOULD_TAKE
+    return reject
+
+
+def check_batch_crossing(orders: list[Order]) -> Reject | None:
+    """Check that no two orders of a batch would meet each other."""
+    highest_buy = 0
+    lowest_sell = 0
+    for order in orders:
+        if order.sign > 0:
+            highest_buy = max(highest_buy, order.price)
+        elif lowest_sell == 0 or order.price < lowest_sell:
+            lowest_sell = order.price
+    return Reject.INVALID_BATCH if lowest_sell and highest_buy >= lowest_sell else None
+
+
+def find_own(state: State, account: Account | None, order_id: int, client_order_id: str) -> Order | None:
+    """Return an account's open order by its id, or by its client order id when the id is 0."""
+    if account is None:
+        return None
+    if order_id == 0:
+        order_id = account.client_orders.get(client_order_id, 0)
+    order = state.orders.get(order_id)
+    return order if order is not None and order.account_id == account.account_id else None
+
+
+def cancel(state: State, command: CancelOrder, time_ms: int, out: list[Event]) -> None:
+    """Cancel one order."""
+    account = state.accounts.get(command.account_id)
+    order = find_own(state, account, command.order_id, command.client_order_id)
+    if account is None or order is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.ORDER_NOT_FOUND, out)
+        return
+    market = state.markets[request_of(order).market_id]
+    if market.status is MarketStatus.HALTED:
+        refuse(Reject.MARKET_CLOSED, out)
+        return
+    order.time_ms = time_ms
+    resting.cancel(state, account, market, order, CancelReason.REQUESTED, out)
+
+
+def cancel_many(state: State, command: CancelOrders, out: list[Event]) -> None:
+    """Cancel the named orders that are open, or all of them in one market or in every one; by order id."""
+    account = state.accounts.get(command.account_id)
+    if account is None:
+        refuse(Reject.UNKNOWN_ACCOUNT, out)
+        return
+    if len(command.order_ids) > CANCEL_IDS_MAX:
+        out.append(CommandRejected(Reject.INVALID_BATCH, "ids"))
+        return
+    found: list[int] = []
+    if command.order_ids:
+        found.extend(sorted(set(command.order_ids)))
+    else:
+        for market_id, open_orders in account.open_orders.items():
+            if command.market_id in (0, market_id):
+                found.extend(open_orders.orders)
+                found.extend(open_orders.triggers)
+        found.sort()
+    for order_id in found:
+        order = find_own(state, account, order_id, "")
+        if order is not None:
+            market = state.markets[request_of(order).market_id]
+            if market.status is not MarketStatus.HALTED:
+                resting.cancel(state, account, market, order, CancelReason.REQUESTED, out)
+
+
+def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> None:
+    """Change an open order's total quantity, price or trigger price."""
+    account = state.accounts.get(command.account_id)
+    order = find_own(state, account, command.order_id, "")
+    if account is None or order is None:
+        refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.ORDER_NOT_FOUND, out)
+        return
+    market = state.markets[request_of(order).market_id]
+    leaves = (command.qty - order.filled) if command.qty else order.leaves
+    price = command.price or order.price
+    reject = check_amend(market, order, command, leaves, price)
+    if reject is not None:
+        refuse(reject, out)
+    elif order.level is None:
+        amend_waiting(state, account, market, order, command, leaves, price, time_ms, out)
+    elif price == order.price and leaves < order.leaves:
+        amend_in_place(account, market, order, leaves, time_ms, out)
+    else:
+        amend_in_book(state, account, market, order, leaves, price, time_ms, out)
+    fire(state, time_ms, out)
+
+
+def check_amend(market: Market, order: Order, command: AmendOrder, leaves: int, price: int) -> Reject | None:
+    """Check what an amendment asks for, before the entry checks."""
+    is_waiting = order.level is None
+    if price < 0 or price > PRICE_MAX or price % market.tick or (command.price and not request_of(order).price):
+        return Reject.INVALID_PRICE
+    if command.qty and not market.qty_min <= command.qty <= market.qty_max:
+        return Reject.INVALID_QTY
+    if not 0 <= command.trigger_price <= PRICE_MAX or (command.trigger_price and not is_waiting):
+        return Reject.INVALID_TRIGGER
+    if market.status is MarketStatus.HALTED or market.status is MarketStatus.CANCEL_ONLY:
+        return Reject.MARKET_CLOSED
+    if leaves <= 0:
+        return Reject.NOT_AMENDABLE
+    if price == order.price and leaves == order.leaves and not command.trigger_price:
+        return Reject.NOT_AMENDABLE
+    if command.qty > 0 and price and (leaves + order.filled) * price * market.unit_value < market.notional_min:
+        return Reject.NOTIONAL_TOO_SMALL
+    return None
+
+
+def amend_waiting(
+    state: State,
+    account: Account,
+    market: Market,
+    order: Order,
+    command: AmendOrder,
+    leaves: int,
+    price: int,
+    time_ms: int,
+    out: list[Event],
+) -> None:
+    """Amend an order that waits for its trigger."""
+    open_orders = account.open_orders[market.market_id]
+    trigger = open_orders.triggers[order.order_id]
+    if trigger in state.fired:
+        refuse(Reject.NOT_AMENDABLE, out)
+        return
+    book = market.triggers(trigger.event)
+    now = market.price(trigger.event)
+    book.remove(order.order_id)
+    order.leaves = leaves
+    order.price = price
+    order.time_ms = time_ms
+    if command.trigger_price:
+        trigger.price = command.trigger_price
+        trigger.extreme = 0
+        if request_of(order).trigger_direction is TriggerDirection.AUTO and now:
+            trigger.direction = direction_towards(trigger.price, now)
+    book.add(trigger)
+    out.append(_amended(market, order, trigger.price, keeps_place=True))
+    if now:
+        state.fired.extend(book.reached(now))
+
+
+def amend_in_place(account: Account, market: Market, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
+    """Make a resting order smaller: it keeps its place."""
+    open_orders = account.open_orders[market.market_id]
+    lots = order.leaves - leaves
+    market.book.reduce(order, leaves)
+    margins.recount(market, open_orders, order, -lots)
+    if market.is_spot:
+        resting.relock(account, market, open_orders)
+    order.time_ms = time_ms
+    out.append(_amended(market, order, 0, keeps_place=True))
+
+
+def amend_in_book(
+    state: State,
+    account: Account,
+    market: Market,
+    order: Order,
+    leaves: int,
+    price: int,
+    time_ms: int,
+    out: list[Event],
+) -> None:
+    """Give a resting order another price or more quantity: it is checked like a new one and loses its place."""
+    wish = resting.order_from(account, request_of(order))
+    wish.price = price
+    wish.leaves = leaves
+    wish.reduce_only = order.reduce_only
+    leverage_e2 = 0 if market.is_spot else margins.leverage_of(account, account.positions.get(market.market_id))
+    reject = entry.check_entry(
+        state, account, market, wish, leverage_e2=leverage_e2, replaced=order, is_clamped=False, time_ms=time_ms
+    )
+    if reject is not None:
+        refuse(reject, out)
+        return
+    market.book.remove(order)
+    resting.unlist(state, account, market, order, order.leaves)
+    order.leaves = wish.leaves
+    order.price = price
+    order.time_ms = time_ms
+    out.append(_amended(market, order, 0, keeps_place=False))
+    fills.execute(state, account, market, order, time_ms, out)
+
+
+def _amended(market: Market, order: Order, trigger_price: int, *, keeps_place: bool) -> OrderAmended:
+    qty = order.filled + order.leaves
+    return OrderAmended(
+        order.order_id,
+        order.account_id,
+        market.market_id,
+        qty,
+        order.leaves,
+        order.price,
+        trigger_price,
+        keeps_place,
+    )

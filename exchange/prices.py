@@ -1,0 +1,99 @@
+"""Prices come in, and the work that time makes due.
+
+A tick does what is due in this order: DAY orders, index, mark, orders that are no longer carried, triggers.
+"""
+
+from exchange import orders, resting, shedding
+from exchange.answers import refuse
+from exchange.commands import UpdateIndexPrice
+from exchange.events import (
+    CancelReason,
+    Event,
+    IndexPriceChanged,
+    IndexPriceObserved,
+    MarkPriceChanged,
+    Ticked,
+)
+from exchange.limits import PRICE_MAX, SOURCE_AGE_MAX_MS, SOURCES_MAX, TICK_MS
+from exchange.rejects import Reject
+from exchange.state import Index, Market, State, request_of
+from risk.index import average, select
+
+
+def observe(state: State, command: UpdateIndexPrice, time_ms: int, out: list[Event]) -> None:
+    """Take one observation of one source of an index. It counts from the next tick on."""
+    index = state.indices.get(command.index_id)
+    if index is None:
+        refuse(Reject.UNKNOWN_INDEX, out)
+        return
+    price = command.price
+    source_id = command.source_id
+    last = index.sources.get(source_id)
+    if not 0 < price <= PRICE_MAX:
+        refuse(Reject.INVALID_PRICE, out)
+    elif last is None and len(index.sources) >= SOURCES_MAX:
+        refuse(Reject.INVALID_TERMS, out)
+    elif last is not None and command.source_time_ms < last[1]:
+        refuse(Reject.STALE_OBSERVATION, out)
+    else:
+        source_time_ms = min(command.source_time_ms, time_ms)
+        index.sources[source_id] = (price, source_time_ms)
+        out.append(IndexPriceObserved(command.index_id, source_id, price, source_time_ms))
+
+
+def tick(state: State, time_ms: int, out: list[Event]) -> None:
+    """Do all the work that is due."""
+    state.next_tick_ms = (time_ms // TICK_MS + 1) * TICK_MS
+    expire_day_orders(state, time_ms, out)
+    is_moved = False
+    for index in state.indices.values():
+        if compute_index(state, index, time_ms, out):
+            is_moved = True
+    if is_moved:
+        shedding.shed_all(state, out)
+    has_more = orders.fire(state, time_ms, out)
+    out.append(Ticked(has_more))
+
+
+def expire_day_orders(state: State, time_ms: int, out: list[Event]) -> None:
+    """Cancel the DAY orders whose day is over, by order id."""
+    if not state.day_orders or time_ms < state.day_end_ms:
+        return
+    for order_id in sorted(state.day_orders):
+        order = state.day_orders.get(order_id)
+        if order is not None:
+            account = state.accounts[order.account_id]
+            market = state.markets[request_of(order).market_id]
+            resting.cancel(state, account, market, order, CancelReason.EXPIRED, out)
+
+
+def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) -> bool:
+    """Make an index from its fresh observations, and the marks of its markets from it. Returns whether it moved."""
+    fresh = [
+        (price, source_id)
+        for source_id, (price, source_time_ms) in index.sources.items()
+        if time_ms - source_time_ms <= SOURCE_AGE_MAX_MS
+    ]
+    selected = select(fresh, index.terms.single_source)
+    if not selected:
+        return False
+    index.computed_ms = time_ms
+    price = average(selected)
+    if price == index.price:
+        return False
+    index.price = price
+    sources = tuple(sorted([source_id for _, source_id in selected]))
+    out.append(IndexPriceChanged(index.terms.index_id, price, sources))
+    for market_id in index.market_ids:
+        market = state.markets[market_id]
+        if not market.is_spot:
+            state.fired.extend(market.index_triggers.reached(price))
+            set_mark(state, market, price, out)
+    return True
+
+
+def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None:
+    """Move a market's mark price and collect the triggers it fires."""
+    market.mark_price = price
+    out.append(MarkPriceChanged(market.market_id, price))
+    state.fired.extend(market.mark_triggers.reached(price))

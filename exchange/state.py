@@ -1,0 +1,311 @@
+"""Everything the exchange knows. Plain slotted classes; what is derived says so and is rebuilt from the rest."""
+
+from typing import final
+
+from engine.book import Book
+from engine.order import Order, OrderStatus, TriggerEvent
+from engine.triggers import Trigger, TriggerBook
+from exchange.commands import PlaceOrder
+from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind, MarketStatus
+from risk.margin import PPM_TO_RATE
+from risk.position import OwnerNotional, Position
+
+
+def request_of(order: Order) -> PlaceOrder:
+    """Return what the client asked for."""
+    request = order.request
+    assert isinstance(request, PlaceOrder)
+    return request
+
+
+@final
+class Balance:
+    """An account's holding of one asset. Units: money.
+
+    `amount` holds everything but isolated margins; `locked` is the part of it that resting spot orders need. `pnl` and `fees` add
+    up over the account's life.
+    """
+
+    __slots__ = ("amount", "fees", "locked", "pnl")
+
+    def __init__(self) -> None:
+        self.amount: int = 0
+        self.locked: int = 0
+        self.pnl: int = 0
+        self.fees: int = 0
+
+
+@final
+class ClosedOrder:
+    """What is remembered of a closed order that had a client order id."""
+
+    __slots__ = ("filled", "order_id", "price", "qty", "request", "status")
+
+    def __init__(
+        self, order_id: int, request: PlaceOrder, qty: int, price: int, filled: int, status: OrderStatus
+    ) -> None:
+        self.order_id: int = order_id
+        self.request: PlaceOrder = request
+        self.qty: int = qty
+        self.price: int = price
+        self.filled: int = filled
+        self.status: OrderStatus = status
+
+
+@final
+class SideSums:
+    """Derived: what the resting orders of one side of one account in one market add up to.
+
+    Each sum is linear in an order's leaves, so that a fill subtracts its share exactly. `reduce_qty` is the part of
+    `qty` in reduce-only orders. `loss` is the loss to mark at the mark the sums were made with.
+    Units: lots; price units x lots for `notional`; money.
+    """
+
+    __slots__ = ("fee", "loss", "notional", "qty", "reduce_qty")
+
+    def __init__(self) -> None:
+        self.qty: int = 0
+        self.reduce_qty: int = 0
+        self.notional: int = 0
+        self.fee: int = 0
+        self.loss: int = 0
+
+
+@final
+class OpenOrders:
+    """One account's open orders in one market: resting ones with their sums, and waiting triggers.
+
+    `mark` is the mark price that the sums were made with, -1 when they must be made anew. `locked_base` and
+    `locked_quote` are what a spot market's orders hold locked in the account's balances.
+    """
+
+    __slots__ = ("buys", "locked_base", "locked_quote", "mark", "oco_count", "orders", "sells", "triggers")
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Order] = {}
+        self.triggers: dict[int, Trigger] = {}
+        self.buys: SideSums = SideSums()
+        self.sells: SideSums = SideSums()
+        self.mark: int = 0
+        self.oco_count: int = 0
+        self.locked_base: int = 0
+        self.locked_quote: int = 0
+
+
+@final
+class Account:
+    """One margin account. An owner may have several."""
+
+    __slots__ = (
+        "account_id",
+        "balances",
+        "client_orders",
+        "closed_orders",
+        "is_isolated",
+        "open_orders",
+        "owner_id",
+        "positions",
+    )
+
+    def __init__(self, account_id: int, owner_id: int) -> None:
+        self.account_id: int = account_id
+        self.owner_id: int = owner_id
+        self.is_isolated: bool = False
+        self.balances: dict[int, Balance] = {}
+        self.positions: dict[int, Position] = {}
+        self.open_orders: dict[int, OpenOrders] = {}
+        self.client_orders: dict[str, int] = {}
+        self.closed_orders: dict[str, ClosedOrder] = {}
+
+    def balance(self, asset_id: int) -> Balance:
+        """Return the holding of an asset, empty at first."""
+        balance = self.balances.get(asset_id)
+        if balance is None:
+            balance = self.balances[asset_id] = Balance()
+        return balance
+
+
+@final
+class Index:
+    """An index price and the last observation of each of its sources, (price, time_ms) by source id."""
+
+    __slots__ = ("computed_ms", "market_ids", "price", "sources", "terms")
+
+    def __init__(self, terms: IndexTerms) -> None:
+        self.terms: IndexTerms = terms
+        self.price: int = 0
+        self.computed_ms: int = 0
+        self.sources: dict[int, tuple[int, int]] = {}
+        self.market_ids: list[int] = []
+
+
+@final
+class Market:
+    """An instrument's live book, prices and status. Its terms are unpacked, for they are read with every order.
+
+    `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `open_interest` is the sum of the long
+    positions in lots.
+    """
+
+    __slots__ = (
+        "base_asset",
+        "book",
+        "index",
+        "index_triggers",
+        "initial_rate",
+        "initial_slope",
+        "instrument",
+        "is_spot",
+        "last_price",
+        "last_triggers",
+        "leverage_max_e2",
+        "lot_base",
+        "maintenance_rate",
+        "maintenance_slope",
+        "maker_fee_ppm",
+        "mark_price",
+        "mark_triggers",
+        "market_id",
+        "notional_min",
+        "open_interest",
+        "owners",
+        "qty_max",
+        "qty_min",
+        "quote_asset",
+        "range_ppm",
+        "status",
+        "taker_fee_ppm",
+        "tick",
+        "trade_ema",
+        "unit_value",
+    )
+
+    def __init__(self, market_id: int, instrument: Instrument, index: Index | None) -> None:
+        self.market_id: int = market_id
+        self.instrument: Instrument = instrument
+        self.index: Index | None = index
+        self.is_spot: bool = instrument.kind is InstrumentKind.SPOT
+        self.tick: int = instrument.tick
+        self.unit_value: int = instrument.unit_value
+        self.lot_base: int = instrument.lot_base
+        self.base_asset: int = instrument.base_asset
+        self.quote_asset: int = instrument.quote_asset
+        self.maker_fee_ppm: int = instrument.maker_fee_ppm
+        self.taker_fee_ppm: int = instrument.taker_fee_ppm
+        self.initial_rate: int = instrument.initial_ppm * PPM_TO_RATE
+        self.maintenance_rate: int = instrument.maintenance_ppm * PPM_TO_RATE
+        self.initial_slope: int = instrument.initial_slope_ppb
+        self.maintenance_slope: int = instrument.maintenance_slope_ppb
+        self.qty_min: int = instrument.qty_min
+        self.qty_max: int = instrument.qty_max
+        self.notional_min: int = instrument.notional_min
+        self.range_ppm: int = instrument.range_ppm
+        self.leverage_max_e2: int = instrument.leverage_max * 100
+        self.status: MarketStatus = MarketStatus.TRADING
+        self.mark_price: int = 0
+        self.last_price: int = 0
+        self.trade_ema: int = 0
+        self.open_interest: int = 0
+        self.owners: dict[int, OwnerNotional] = {}
+        self.book: Book = Book()
+        self.mark_triggers: TriggerBook = TriggerBook()
+        self.index_triggers: TriggerBook = TriggerBook()
+        self.last_triggers: TriggerBook = TriggerBook()
+
+    def triggers(self, event: TriggerEvent) -> TriggerBook:
+        """Return the orders that wait for this price."""
+        if event is TriggerEvent.MARK_PRICE:
+            return self.mark_triggers
+        if event is TriggerEvent.INDEX_PRICE:
+            return self.index_triggers
+        return self.last_triggers
+
+    def price(self, event: TriggerEvent) -> int:
+        """Return the present mark, index or last price; 0 when there is none."""
+        if event is TriggerEvent.MARK_PRICE:
+            return self.mark_price
+        if event is TriggerEvent.INDEX_PRICE:
+            return self.index.price if self.index is not None else 0
+        return self.last_price
+
+    def owner(self, owner_id: int) -> OwnerNotional:
+        """Return the owner's entry notional in this market, to be shared by all of the owner's positions."""
+        owner = self.owners.get(owner_id)
+        if owner is None:
+            owner = self.owners[owner_id] = OwnerNotional()
+        return owner
+
+
+@final
+class Treasury:
+    """What of one asset belongs to no account: the insurance fund and the fees; and what came in and went out."""
+
+    __slots__ = ("deposited", "fees", "insurance_fund", "withdrawn")
+
+    def __init__(self) -> None:
+        self.deposited: int = 0
+        self.withdrawn: int = 0
+        self.fees: int = 0
+        self.insurance_fund: int = 0
+
+
+@final
+class Transfer:
+    """A deposit (amount > 0) or withdrawal (amount < 0) by its reference, so that a repeat changes nothing."""
+
+    __slots__ = ("account_id", "amount", "asset_id")
+
+    def __init__(self, account_id: int, asset_id: int, amount: int) -> None:
+        self.account_id: int = account_id
+        self.asset_id: int = asset_id
+        self.amount: int = amount
+
+
+@final
+class State:
+    """The whole exchange.
+
+    `fired` holds the orders whose trigger was met and which wait for their turn. Derived: `quoting`, the number of each
+    account's resting orders on derivatives, for accounts that have any.
+    """
+
+    __slots__ = (
+        "account_references",
+        "accounts",
+        "assets",
+        "day_end_ms",
+        "day_orders",
+        "fired",
+        "indices",
+        "markets",
+        "next_account_id",
+        "next_order_id",
+        "next_tick_ms",
+        "next_trade_id",
+        "orders",
+        "owner_accounts",
+        "quoting",
+        "rules_version",
+        "transfers",
+        "treasuries",
+    )
+
+    def __init__(self) -> None:
+        self.rules_version: int = 1
+        self.next_account_id: int = 1
+        self.next_order_id: int = 1
+        self.next_trade_id: int = 1
+        self.next_tick_ms: int = 0
+        self.assets: dict[int, Asset] = {}
+        self.treasuries: dict[int, Treasury] = {}
+        self.indices: dict[int, Index] = {}
+        self.markets: dict[int, Market] = {}
+        self.accounts: dict[int, Account] = {}
+        self.owner_accounts: dict[int, int] = {}
+        self.account_references: dict[str, int] = {}
+        self.transfers: dict[str, Transfer] = {}
+        self.orders: dict[int, Order] = {}
+        self.quoting: dict[int, int] = {}
+        self.day_orders: dict[int, Order] = {}
+        self.day_end_ms: int = 0
+        self.fired: list[Trigger] = []

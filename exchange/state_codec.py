@@ -1,0 +1,389 @@
+"""The state as canonical bytes and back. A message file: its records are msgspec structs, never compiled.
+
+Everything is written in one order that depends on the state alone: by id, or by place in a queue. What is derived is not
+written. Integers beyond 64 bits are written as decimal strings.
+"""
+
+import hashlib
+from typing import TypeAlias
+
+import msgspec
+
+from engine.order import Order, OrderStatus, SelfMatch, TriggerDirection, TriggerEvent
+from engine.triggers import Trigger
+from exchange import resting
+from exchange.commands import PlaceOrder
+from exchange.fills import position_of
+from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
+from exchange.state import (
+    Account,
+    ClosedOrder,
+    Index,
+    Market,
+    State,
+    Transfer,
+    Treasury,
+    request_of,
+)
+
+HASH_VERSION = b"evermark state 1\n"
+
+Big: TypeAlias = int | str
+
+
+def big(value: int) -> Big:
+    """Write an integer so that msgpack can hold it."""
+    return value if -(2**63) <= value < 2**63 else str(value)
+
+
+class OrderRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    order_id: int
+    account_id: int
+    price: int
+    leaves: int
+    filled: int
+    tip: int
+    peak: int
+    hidden: bool
+    reduce_only: bool
+    self_match: SelfMatch
+    time_ms: int
+    request: PlaceOrder
+
+
+class TriggerRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    order: OrderRecord
+    event: TriggerEvent
+    direction: TriggerDirection
+    price: int
+    trail: int
+    trail_ppm: int
+    extreme: int
+
+
+class MarketRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    market_id: int
+    instrument: Instrument
+    status: MarketStatus
+    mark_price: int
+    last_price: int
+    trade_ema: Big
+    book: list[OrderRecord]
+    waiting: list[TriggerRecord]
+
+
+class IndexRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    terms: IndexTerms
+    price: int
+    computed_ms: int
+    sources: list[tuple[int, int, int]]
+
+
+class TreasuryRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    asset: Asset
+    deposited: Big
+    withdrawn: Big
+    fees: Big
+    insurance_fund: Big
+
+
+class BalanceRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    asset_id: int
+    amount: Big
+    pnl: Big
+    fees: Big
+
+
+class PositionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    market_id: int
+    qty: Big
+    entry_notional: Big
+    margin: Big
+    leverage_e2: int
+    realized_pnl: Big
+    fees: Big
+    funding: Big
+
+
+class ClosedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    order_id: int
+    request: PlaceOrder
+    qty: int
+    price: int
+    filled: int
+    status: OrderStatus
+
+
+class AccountRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    account_id: int
+    owner_id: int
+    is_isolated: bool
+    balances: list[BalanceRecord]
+    positions: list[PositionRecord]
+    closed_orders: list[ClosedRecord]
+
+
+class TransferRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    reference: str
+    account_id: int
+    asset_id: int
+    amount: int
+
+
+class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    rules_version: int
+    next_account_id: int
+    next_order_id: int
+    next_trade_id: int
+    next_tick_ms: int
+    day_end_ms: int
+    treasuries: list[TreasuryRecord]
+    indices: list[IndexRecord]
+    markets: list[MarketRecord]
+    accounts: list[AccountRecord]
+    account_references: list[tuple[str, int]]
+    transfers: list[TransferRecord]
+    fired: list[TriggerRecord]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(StateRecord)
+
+
+def encode_state(state: State) -> bytes:
+    """Write the state as canonical bytes. Cost: O(state)."""
+    treasuries = [
+        TreasuryRecord(
+            state.assets[asset_id],
+            big(treasury.deposited),
+            big(treasury.withdrawn),
+            big(treasury.fees),
+            big(treasury.insurance_fund),
+        )
+        for asset_id, treasury in state.treasuries.items()
+    ]
+    record = StateRecord(
+        state.rules_version,
+        state.next_account_id,
+        state.next_order_id,
+        state.next_trade_id,
+        state.next_tick_ms,
+        state.day_end_ms if state.day_orders else 0,
+        treasuries,
+        [_index_record(index) for index in state.indices.values()],
+        [_market_record(market) for market in state.markets.values()],
+        [_account_record(account) for account in state.accounts.values()],
+        list(state.account_references.items()),
+        [
+            TransferRecord(reference, transfer.account_id, transfer.asset_id, transfer.amount)
+            for reference, transfer in state.transfers.items()
+        ],
+        [_trigger_record(trigger) for trigger in state.fired],
+    )
+    return _encoder.encode(record)
+
+
+def hash_state(state: State) -> bytes:
+    """Return the SHA-256 of the state's canonical bytes, under a version of their form."""
+    return hashlib.sha256(HASH_VERSION + encode_state(state)).digest()
+
+
+def _order_record(order: Order) -> OrderRecord:
+    return OrderRecord(
+        order.order_id,
+        order.account_id,
+        order.price,
+        order.leaves,
+        order.filled,
+        order.tip,
+        order.peak,
+        order.hidden,
+        order.reduce_only,
+        order.self_match,
+        order.time_ms,
+        request_of(order),
+    )
+
+
+def _trigger_record(trigger: Trigger) -> TriggerRecord:
+    return TriggerRecord(
+        _order_record(trigger.order),
+        trigger.event,
+        trigger.direction,
+        trigger.price,
+        trigger.trail,
+        trigger.trail_ppm,
+        trigger.extreme,
+    )
+
+
+def _index_record(index: Index) -> IndexRecord:
+    sources = [(source_id, price, time_ms) for source_id, (price, time_ms) in sorted(index.sources.items())]
+    return IndexRecord(index.terms, index.price, index.computed_ms, sources)
+
+
+def _market_record(market: Market) -> MarketRecord:
+    waiting = market.mark_triggers.walk() + market.index_triggers.walk() + market.last_triggers.walk()
+    return MarketRecord(
+        market.market_id,
+        market.instrument,
+        market.status,
+        market.mark_price,
+        market.last_price,
+        big(market.trade_ema),
+        [_order_record(order) for order in market.book.resting()],
+        [_trigger_record(trigger) for trigger in waiting],
+    )
+
+
+def _account_record(account: Account) -> AccountRecord:
+    balances = [
+        BalanceRecord(asset_id, big(balance.amount), big(balance.pnl), big(balance.fees))
+        for asset_id, balance in sorted(account.balances.items())
+        if balance.amount or balance.pnl or balance.fees
+    ]
+    positions = [
+        PositionRecord(
+            market_id,
+            big(position.qty),
+            big(position.entry_notional),
+            big(position.margin),
+            position.leverage_e2,
+            big(position.realized_pnl),
+            big(position.fees),
+            big(position.funding),
+        )
+        for market_id, position in sorted(account.positions.items())
+    ]
+    closed = [
+        ClosedRecord(order.order_id, order.request, order.qty, order.price, order.filled, order.status)
+        for order in account.closed_orders.values()
+    ]
+    return AccountRecord(account.account_id, account.owner_id, account.is_isolated, balances, positions, closed)
+
+
+def decode_state(data: bytes) -> State:
+    """Read what `encode_state` wrote, and derive the rest.
+
+    Raises: msgspec.ValidationError or msgspec.DecodeError when the bytes are of another form.
+    """
+    record = _decoder.decode(data)
+    state = State()
+    state.rules_version = record.rules_version
+    state.next_account_id = record.next_account_id
+    state.next_order_id = record.next_order_id
+    state.next_trade_id = record.next_trade_id
+    state.next_tick_ms = record.next_tick_ms
+    state.day_end_ms = record.day_end_ms
+    for entry in record.treasuries:
+        state.assets[entry.asset.asset_id] = entry.asset
+        treasury = state.treasuries[entry.asset.asset_id] = Treasury()
+        treasury.deposited = int(entry.deposited)
+        treasury.withdrawn = int(entry.withdrawn)
+        treasury.fees = int(entry.fees)
+        treasury.insurance_fund = int(entry.insurance_fund)
+    for index_record in record.indices:
+        _read_index(state, index_record)
+    for market_record in record.markets:
+        _read_terms(state, market_record)
+    for account_record in record.accounts:
+        _read_account(state, account_record)
+    state.account_references = dict(record.account_references)
+    for transfer in record.transfers:
+        state.transfers[transfer.reference] = Transfer(transfer.account_id, transfer.asset_id, transfer.amount)
+    for market_record in record.markets:
+        _read_orders(state, market_record)
+    for trigger_record in record.fired:
+        state.fired.append(_read_trigger(state, trigger_record))
+    _derive(state)
+    return state
+
+
+def _read_index(state: State, record: IndexRecord) -> None:
+    index = state.indices[record.terms.index_id] = Index(record.terms)
+    index.price = record.price
+    index.computed_ms = record.computed_ms
+    for source_id, price, time_ms in record.sources:
+        index.sources[source_id] = (price, time_ms)
+
+
+def _read_terms(state: State, record: MarketRecord) -> None:
+    index = state.indices.get(record.instrument.index_id)
+    market = state.markets[record.market_id] = Market(record.market_id, record.instrument, index)
+    if index is not None:
+        index.market_ids.append(record.market_id)
+    market.status = record.status
+    market.mark_price = record.mark_price
+    market.last_price = record.last_price
+    market.trade_ema = int(record.trade_ema)
+
+
+def _read_account(state: State, record: AccountRecord) -> None:
+    account = state.accounts[record.account_id] = Account(record.account_id, record.owner_id)
+    account.is_isolated = record.is_isolated
+    state.owner_accounts[record.owner_id] = state.owner_accounts.get(record.owner_id, 0) + 1
+    for entry in record.balances:
+        balance = account.balance(entry.asset_id)
+        balance.amount = int(entry.amount)
+        balance.pnl = int(entry.pnl)
+        balance.fees = int(entry.fees)
+    for held in record.positions:
+        market = state.markets[held.market_id]
+        position = position_of(account, market)
+        position.qty = int(held.qty)
+        position.entry_notional = int(held.entry_notional)
+        position.margin = int(held.margin)
+        position.leverage_e2 = held.leverage_e2
+        position.realized_pnl = int(held.realized_pnl)
+        position.fees = int(held.fees)
+        position.funding = int(held.funding)
+        position.owner.value += abs(position.entry_notional)
+        market.open_interest += max(0, position.qty)
+    for closed in record.closed_orders:
+        account.closed_orders[closed.request.client_order_id] = ClosedOrder(
+            closed.order_id, closed.request, closed.qty, closed.price, closed.filled, closed.status
+        )
+
+
+def _read_order(state: State, record: OrderRecord) -> Order:
+    account = state.accounts[record.account_id]
+    order = resting.order_from(account, record.request)
+    order.order_id = record.order_id
+    order.price = record.price
+    order.leaves = record.leaves
+    order.filled = record.filled
+    order.tip = record.tip
+    order.peak = record.peak
+    order.hidden = record.hidden
+    order.reduce_only = record.reduce_only
+    order.self_match = record.self_match
+    order.time_ms = record.time_ms
+    state.orders[order.order_id] = order
+    resting.index_order(state, account, order)
+    return order
+
+
+def _read_trigger(state: State, record: TriggerRecord) -> Trigger:
+    order = _read_order(state, record.order)
+    market = state.markets[request_of(order).market_id]
+    trigger = Trigger(
+        order, record.event, record.direction, record.price, record.trail, record.trail_ppm, record.extreme
+    )
+    resting.open_orders_of(state.accounts[order.account_id], market).triggers[order.order_id] = trigger
+    return trigger
+
+
+def _read_orders(state: State, record: MarketRecord) -> None:
+    market = state.markets[record.market_id]
+    for order_record in record.book:
+        order = _read_order(state, order_record)
+        market.book.restore(order)
+        resting.enlist(state, state.accounts[order.account_id], market, order)
+    for trigger_record in record.waiting:
+        market.triggers(trigger_record.event).add(_read_trigger(state, trigger_record))
+
+
+def _derive(state: State) -> None:
+    """Put what is found by id into the order of the ids."""
+    state.orders = dict(sorted(state.orders.items()))
+    state.day_orders = dict(sorted(state.day_orders.items()))

@@ -1,0 +1,276 @@
+"""What the shell may read, in integers. Each view is a copy: it stays as it was when the state goes on."""
+
+from typing import final
+
+from engine.order import Order, OrderStatus
+from exchange import entry, margins
+from exchange.commands import PlaceOrder
+from exchange.exchange import Exchange
+from exchange.instrument import Asset, Instrument, MarketStatus
+from exchange.state import Account, Market, State, request_of
+from risk.fixed import div_up
+from risk.liquidation import failing_price
+from risk.margin import RATE_SCALE
+from risk.position import Position
+
+
+@final
+class MarketView:
+    """A market's prices; 0 where there is none. `range_low` and `range_high` are the edges of the trading range."""
+
+    __slots__ = (
+        "index_price",
+        "instrument",
+        "last_price",
+        "mark_price",
+        "market_id",
+        "open_interest",
+        "range_high",
+        "range_low",
+        "status",
+    )
+
+    def __init__(self, market: Market, time_ms: int) -> None:
+        self.market_id: int = market.market_id
+        self.instrument: Instrument = market.instrument
+        self.status: MarketStatus = market.status
+        self.mark_price: int = market.mark_price
+        self.index_price: int = market.index.price if market.index is not None else 0
+        self.last_price: int = market.last_price
+        self.open_interest: int = market.open_interest
+        self.range_low: int = entry.range_edge(market, -1, time_ms)
+        self.range_high: int = entry.range_edge(market, 1, time_ms)
+
+
+@final
+class AccountView:
+    """Who an account belongs to, and its margin mode."""
+
+    __slots__ = ("account_id", "is_isolated", "owner_id")
+
+    def __init__(self, account: Account) -> None:
+        self.account_id: int = account.account_id
+        self.owner_id: int = account.owner_id
+        self.is_isolated: bool = account.is_isolated
+
+
+@final
+class BalanceView:
+    """An account's holding of one asset. Units: money.
+
+    `free` may be committed now, never below 0; `locked` is needed by open orders; `margin` is the initial margin in use, or what is
+    assigned to isolated positions; `withdrawable` may leave.
+    """
+
+    __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawable", "withdrawn")
+
+    def __init__(self, state: State, account: Account, asset_id: int) -> None:
+        balance = account.balances.get(asset_id)
+        self.asset_id: int = asset_id
+        self.amount: int = balance.amount if balance is not None else 0
+        self.pnl: int = balance.pnl if balance is not None else 0
+        self.fees: int = balance.fees if balance is not None else 0
+        self.locked: int = balance.locked if balance is not None else 0
+        self.margin: int = 0
+        self.withdrawn: int = 0
+        for market_id, open_orders in account.open_orders.items():
+            market = state.markets[market_id]
+            if not market.is_spot and market.quote_asset == asset_id:
+                self.locked += margins.order_margin(account, market, open_orders)
+        for market_id, position in account.positions.items():
+            market = state.markets[market_id]
+            if market.quote_asset == asset_id:
+                self.margin += (
+                    position.margin if account.is_isolated else margins.position_margin(account, market, position)
+                )
+        self.free: int = max(0, margins.available(state, account, asset_id))
+        self.withdrawable: int = margins.withdrawable(state, account, asset_id)
+
+
+@final
+class PositionView:
+    """A position and what follows from the mark.
+
+    Units: lots, price units, money. `margin` is the isolated margin, or under cross the initial margin in use; `equity` is it
+    plus `upnl`. `liquidation_price` and `bankruptcy_price` are 0 where no price is one; `leverage_e2` is the effective leverage.
+    """
+
+    __slots__ = (
+        "bankruptcy_price",
+        "entry_notional",
+        "equity",
+        "fees",
+        "funding",
+        "initial_margin",
+        "leverage_e2",
+        "liquidation_price",
+        "maintenance_margin",
+        "margin",
+        "mark_price",
+        "market_id",
+        "notional",
+        "order_margin",
+        "qty",
+        "rpnl",
+        "set_leverage_e2",
+        "upnl",
+    )
+
+    def __init__(self, state: State, account: Account, market: Market, position: Position) -> None:
+        mark = market.mark_price
+        unit_value = market.unit_value
+        open_orders = account.open_orders.get(market.market_id)
+        self.market_id: int = market.market_id
+        self.qty: int = position.qty
+        self.entry_notional: int = position.entry_notional
+        self.mark_price: int = mark
+        self.notional: int = abs(position.qty) * mark * unit_value
+        self.upnl: int = position.unrealized(mark, unit_value)
+        self.rpnl: int = position.realized_pnl
+        self.funding: int = position.funding
+        self.fees: int = position.fees
+        self.initial_margin: int = margins.position_margin(account, market, position)
+        self.maintenance_margin: int = margins.maintenance_margin(market, position) if position.qty else 0
+        self.margin: int = position.margin if account.is_isolated else self.initial_margin
+        self.order_margin: int = margins.order_margin(account, market, open_orders) if open_orders is not None else 0
+        self.equity: int = self.margin + self.upnl
+        self.set_leverage_e2: int = position.leverage_e2
+        self.leverage_e2: int = div_up(self.notional * 100, self.equity) if self.equity > 0 else 0
+        rate = margins.maintenance_rate_of(market, position)
+        backing = margins.backing(state, account, market, position, is_maintained=True)
+        self.liquidation_price: int = failing_price(
+            position.qty, position.entry_notional, backing, unit_value, min(rate, RATE_SCALE)
+        )
+        backing = margins.backing(state, account, market, position, is_maintained=False)
+        self.bankruptcy_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, 0)
+
+
+@final
+class OrderView:
+    """An open order. Units: lots and price units; `qty` is the total, `leverage_e2` what counts for the account."""
+
+    __slots__ = (
+        "account_id",
+        "filled",
+        "leaves",
+        "leverage_e2",
+        "market_id",
+        "order_id",
+        "price",
+        "qty",
+        "reduce_only",
+        "request",
+        "status",
+        "time_ms",
+        "trigger_price",
+    )
+
+    def __init__(self, account: Account, order: Order) -> None:
+        request = request_of(order)
+        self.order_id: int = order.order_id
+        self.account_id: int = order.account_id
+        self.market_id: int = request.market_id
+        self.request: PlaceOrder = request
+        self.qty: int = order.filled + order.leaves
+        self.leaves: int = order.leaves
+        self.filled: int = order.filled
+        self.price: int = order.price
+        self.reduce_only: bool = order.reduce_only
+        self.time_ms: int = order.time_ms
+        self.leverage_e2: int = margins.leverage_of(account, account.positions.get(request.market_id))
+        trigger = account.open_orders[request.market_id].triggers.get(order.order_id)
+        self.trigger_price: int = trigger.price if trigger is not None else request.trigger_price
+        self.status: OrderStatus = OrderStatus.ACTIVE if trigger is None else OrderStatus.UNTRIGGERED
+
+
+def assets(exchange: Exchange) -> list[Asset]:
+    """List the assets."""
+    return list(exchange.state.assets.values())
+
+
+def markets(exchange: Exchange) -> list[MarketView]:
+    """List the markets in the order in which they were listed."""
+    return [MarketView(market, exchange.time_ms) for market in exchange.state.markets.values()]
+
+
+def market(exchange: Exchange, market_id: int) -> MarketView | None:
+    """Return a market; None when there is none."""
+    found = exchange.state.markets.get(market_id)
+    return MarketView(found, exchange.time_ms) if found is not None else None
+
+
+def accounts(exchange: Exchange) -> list[AccountView]:
+    """List the accounts by id."""
+    return [AccountView(account) for account in exchange.state.accounts.values()]
+
+
+def account(exchange: Exchange, account_id: int) -> AccountView | None:
+    """Return an account; None when there is none."""
+    found = exchange.state.accounts.get(account_id)
+    return AccountView(found) if found is not None else None
+
+
+def balances(exchange: Exchange, account_id: int) -> list[BalanceView]:
+    """List an account's balances, of every asset that it ever held, by asset id."""
+    found = exchange.state.accounts.get(account_id)
+    if found is None:
+        return []
+    return [BalanceView(exchange.state, found, asset_id) for asset_id in sorted(found.balances)]
+
+
+def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[PositionView]:
+    """List an account's open positions by market id; with `all`, flat ones that have a history as well."""
+    found = exchange.state.accounts.get(account_id)
+    if found is None:
+        return []
+    state = exchange.state
+    return [
+        PositionView(state, found, state.markets[market_id], position)
+        for market_id, position in sorted(found.positions.items())
+        if all or position.qty
+    ]
+
+
+def position(exchange: Exchange, account_id: int, market_id: int) -> PositionView | None:
+    """Return an account's position in a market, flat or not; None when it never had one."""
+    found = exchange.state.accounts.get(account_id)
+    held = found.positions.get(market_id) if found is not None else None
+    if found is None or held is None:
+        return None
+    return PositionView(exchange.state, found, exchange.state.markets[market_id], held)
+
+
+def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[OrderView]:
+    """List an account's open orders, resting and untriggered, by id; of one market, or (0) of all."""
+    found = exchange.state.accounts.get(account_id)
+    if found is None:
+        return []
+    order_ids: list[int] = []
+    for other_id, open_orders in found.open_orders.items():
+        if market_id in (0, other_id):
+            order_ids.extend(open_orders.orders)
+            order_ids.extend(open_orders.triggers)
+    return [OrderView(found, exchange.state.orders[order_id]) for order_id in sorted(order_ids)]
+
+
+def order(exchange: Exchange, account_id: int, order_id: int) -> OrderView | None:
+    """Return an account's open order; None when it is not open, or not the account's."""
+    found = exchange.state.orders.get(order_id)
+    if found is None or found.account_id != account_id:
+        return None
+    return OrderView(exchange.state.accounts[account_id], found)
+
+
+def order_by_client_id(exchange: Exchange, account_id: int, client_order_id: str) -> OrderView | None:
+    """Return an account's open order by its client order id; None when none is open."""
+    found = exchange.state.accounts.get(account_id)
+    order_id = found.client_orders.get(client_order_id, 0) if found is not None else 0
+    return order(exchange, account_id, order_id)
+
+
+def depth(exchange: Exchange, market_id: int, limit: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return bids and asks as (price, displayed quantity), best first, at most `limit` prices a side."""
+    found = exchange.state.markets.get(market_id)
+    if found is None:
+        return [], []
+    return found.book.depth(1, limit), found.book.depth(-1, limit)

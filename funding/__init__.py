@@ -1,0 +1,1 @@
+"""Funding of perpetual instruments: premium, rate, schedule, payment."""

@@ -1,0 +1,1 @@
+"""Money arithmetic: index and mark price, margin, positions, liquidation and bankruptcy price. Knows no book."""

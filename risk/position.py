@@ -1,0 +1,63 @@
+"""One account's position in one market."""
+
+from typing import final
+
+from risk.fixed import div_to_zero
+
+
+@final
+class OwnerNotional:
+    """The entry notional of all of an owner's accounts in one market: the size that the margin slope looks at."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: int = 0
+
+
+@final
+class Position:
+    """A position. `qty` is signed lots, + is long; `entry_notional` its cost with the same sign, never an average.
+
+    `margin` is the margin assigned to an isolated position, 0 under cross. `realized_pnl`, `fees` and `funding` add up
+    over the position's life in this market. Units: money.
+    """
+
+    __slots__ = ("entry_notional", "fees", "funding", "leverage_e2", "margin", "owner", "qty", "realized_pnl")
+
+    def __init__(self, owner: OwnerNotional) -> None:
+        self.owner: OwnerNotional = owner
+        self.qty: int = 0
+        self.entry_notional: int = 0
+        self.margin: int = 0
+        self.leverage_e2: int = 100
+        self.realized_pnl: int = 0
+        self.fees: int = 0
+        self.funding: int = 0
+
+    def unrealized(self, mark: int, unit_value: int) -> int:
+        """Return qty x mark x unit_value - entry_notional: exact."""
+        return self.qty * mark * unit_value - self.entry_notional
+
+    def fill(self, sign: int, qty: int, price: int, unit_value: int) -> int:
+        """Trade `qty` lots at `price` and return the realized pnl.
+
+        A close divides the entry notional once, the remainder stays with the position; a flip is a close, then an
+        opening. Rounds: the released entry notional towards zero.
+        """
+        before = self.entry_notional
+        realized = 0
+        held = self.qty * sign
+        if held < 0:
+            closed = min(qty, -held)
+            released = div_to_zero(before * closed, -held)
+            realized = -sign * closed * price * unit_value - released
+            self.entry_notional = before - released
+            self.qty += sign * closed
+            qty -= closed
+        if qty > 0:
+            self.entry_notional += sign * qty * price * unit_value
+            self.qty += sign * qty
+        self.realized_pnl += realized
+        self.owner.value += abs(self.entry_notional) - abs(before)
+        return realized
