@@ -1,14 +1,10 @@
 """Price levels and the orders that rest in them. Everything is integers; nothing here knows money."""
 
-from typing import Final, final
+from typing import final
 
 from sortedcontainers import SortedList
 
 from engine.order import BUY, SELL, Order
-
-ORDERS_WALKED_MAX: Final = 10_000_000
-"""A queue that is longer than this is a ring: `Book.check` stops there."""
-
 
 @final
 class Level:
@@ -270,7 +266,7 @@ def _check_queue(ladder: Ladder, level: Level, *, hidden: bool) -> tuple[int, in
     count = tips = leaves = 0
     before: Order | None = None
     order = level.first_hidden if hidden else level.first
-    while order is not None and count <= ORDERS_WALKED_MAX:
+    while order is not None:
         assert order.before is before, "a queue's links do not meet"
         assert order.level is level, "an order stands in another's level"
         assert order.hidden is hidden, "an order stands in another's queue"
