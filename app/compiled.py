@@ -16,7 +16,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent
 BUILD: Final = ROOT / "build" / "core"
 FOLDERS: Final = ("engine", "risk", "funding", "exchange")
-MESSAGES: Final = frozenset({"commands.py", "events.py", "instrument.py", "snapshot.py"})
+MESSAGES: Final = frozenset({"commands.py", "events.py", "instrument.py", "state_codec.py"})
 """Never compiled: mypyc drops the class keywords that make them what they are."""
 STAMP: Final = "BUILT_FROM"
 

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "funding": {"funding", "risk", "typing", "enum", "collections"},
     "exchange": {"exchange", "engine", "risk", "funding", "typing", "enum", "collections"},
 }
-MESSAGES = {"commands.py", "events.py", "instrument.py"}
+MESSAGES = {"commands.py", "events.py", "instrument.py", "state_codec.py"}
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "hash", "id", "float", "globals", "breakpoint", "__import__"}
 FUNCTION_LINES_MAX = 70
 
@@ -35,8 +35,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def allowed(path: Path) -> set[str]:
-    extra = {"msgspec"} if path.parts[0] == "exchange" and path.name in MESSAGES | {"snapshot.py"} else set()
-    return MAY_IMPORT[path.parts[0]] | extra | ({"hashlib"} if path == Path("exchange/snapshot.py") else set())
+    extra = {"msgspec"} if path.parts[0] == "exchange" and path.name in MESSAGES else set()
+    return MAY_IMPORT[path.parts[0]] | extra | ({"hashlib"} if path == Path("exchange/state_codec.py") else set())
 
 
 def test_arrows_of_the_pure_folders() -> None:
