@@ -114,6 +114,7 @@ def upgrade() -> None:
         "projector",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("time_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_projector")),
     )
     op.create_table(

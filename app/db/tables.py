@@ -118,6 +118,7 @@ projector: Final = Table(
     metadata,
     Column("name", Text, primary_key=True),
     _big("seq"),
+    _big("time_ms"),
 )
 
 orders: Final = Table(
@@ -200,7 +201,7 @@ ledger_entries: Final = Table(
 candles: Final = Table(
     "candles",
     metadata,
-    _small("basis", key=True),  # Basis in app/db/projector.py
+    _small("basis", key=True),  # Basis in app/db/rows.py
     _big("subject_id", key=True),  # the market; for Basis.INDEX the index
     _big("interval_ms", key=True),
     _big("open_ms", key=True),

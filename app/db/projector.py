@@ -1,0 +1,450 @@
+"""Writes what happened into tables, behind the journal, exactly once.
+
+The checkpoint moves in the transaction that writes the rows, and only from where this projector left it. What is not
+written yet stays here, readable; `is_full` tells the sequencer to wait before it grows without end.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final, final
+
+import msgspec
+
+from app.db.connect import Connection, connect
+from app.db.rows import Basis, Candle, LedgerEntry, StoredFill, StoredOrder, StoredTrade
+from app.db.tables import PROJECTIONS
+from app.faults import ProjectionConflict
+from app.journal import UNREACHABLE
+from engine.order import OrderStatus, Side
+from exchange.commands import Command, PlaceOrder
+from exchange.events import (
+    BalanceChanged,
+    CancelReason,
+    Event,
+    IndexPriceChanged,
+    MarkPriceChanged,
+    OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
+    OrderReduced,
+    OrderTriggered,
+    Traded,
+)
+from exchange.rejects import Reject
+
+NAME: Final = "main"
+MINUTE_MS: Final = 60_000
+_BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+_MOVE: Final = "UPDATE projector SET seq = $1, time_ms = $2 WHERE name = $3 AND seq = $4"
+_ORDER_COLUMNS: Final = (
+    "order_id bigint, account_id bigint, market_id bigint, side smallint, status smallint, price bigint, qty bigint,"
+    " leaves bigint, filled bigint, trigger_price bigint, cancel_reason smallint, reject text, request bytea,"
+    " created_ms bigint, updated_ms bigint, updated_seq bigint, client_order_id text"
+)
+_CANDLE_COLUMNS: Final = (
+    "basis smallint, subject_id bigint, interval_ms bigint, open_ms bigint, open bigint, high bigint, low bigint,"
+    " close bigint, volume numeric, turnover numeric, trades bigint"
+)
+
+_log = logging.getLogger(__name__)
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(PlaceOrder)
+
+
+def _upsert(table: str, columns: str, key: str, changing: str) -> str:
+    """One statement for any number of rows: an array for each column."""
+    names = [column.split()[0] for column in columns.split(", ")]
+    types = [column.split()[1] for column in columns.split(", ")]
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in changing.split())
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM unnest({arrays})"
+        f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
+    )
+
+
+_UPSERT_ORDERS: Final = _upsert(
+    "orders",
+    _ORDER_COLUMNS,
+    "order_id",
+    "status price qty leaves filled trigger_price cancel_reason reject updated_ms updated_seq",
+)
+_UPSERT_CANDLES: Final = _upsert(
+    "candles", _CANDLE_COLUMNS, "basis, subject_id, interval_ms, open_ms", "high low close volume turnover trades"
+)
+
+
+@final
+class Pending:
+    """What was told and is not written: rows, up to and with `seq`."""
+
+    __slots__ = ("candles", "fills", "ledger", "orders", "rows", "seq", "time_ms", "trades")
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.time_ms = 0
+        self.rows = 0
+        self.orders: dict[int, StoredOrder] = {}
+        self.trades: list[StoredTrade] = []
+        self.fills: list[StoredFill] = []
+        self.ledger: list[LedgerEntry] = []
+        self.candles: dict[tuple[int, int, int], Candle] = {}
+
+
+@final
+class Projector:
+    """The one writer of the projections."""
+
+    def __init__(self, url: str, *, interval_ms: int = 100, rows_max: int = 200_000) -> None:
+        self.seq = 0
+        """The checkpoint: everything up to here is written."""
+        self.failure: BaseException | None = None
+        self._url = url
+        self._interval_s = interval_ms / 1000
+        self._rows_max = rows_max
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._gathering = Pending()
+        self._writing: Pending | None = None
+        self._open_orders: dict[int, StoredOrder] = {}
+        self._open_candles: dict[tuple[int, int], Candle] = {}
+        self._told = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._written = asyncio.Event()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Find the checkpoint, and in memory what later rows change: open orders and the running minute."""
+        connection = self._connection = await connect(self._url)
+        await connection.execute("INSERT INTO projector VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", NAME)
+        row = await connection.fetchrow("SELECT seq, time_ms FROM projector WHERE name = $1", NAME)
+        assert row is not None
+        self.seq = self._gathering.seq = row["seq"]
+        for found in await connection.fetch("SELECT * FROM orders WHERE status IN (0, 3)"):
+            order = order_from(dict(found))
+            self._open_orders[order.order_id] = order
+        minute_ms = row["time_ms"] - row["time_ms"] % MINUTE_MS
+        for found in await connection.fetch("SELECT * FROM candles WHERE open_ms = $1", minute_ms):
+            candle = candle_from(dict(found))
+            self._open_candles[candle.basis, candle.subject_id] = candle
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="projector")
+
+    async def settle(self) -> None:
+        """Wait until what was told so far is written. Raises: what ended the projector, if something did."""
+        target = self._gathering.seq
+        self._hurry.set()
+        try:
+            while self.seq < target:
+                await self._progress()
+        finally:
+            self._hurry.clear()
+
+    async def close(self, timeout_s: float = 10.0) -> None:
+        """Write what there is, if that goes in time, and end. What is not written will be made from the journal."""
+        if self._task is not None and self.failure is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.settle(), timeout_s)
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        if self._connection is not None and not self._connection.is_closed():
+            with contextlib.suppress(*UNREACHABLE):
+                await self._connection.close(timeout=timeout_s)
+
+    async def gate(self) -> None:
+        """Wait while there are too many rows in memory. Raises: what ended the projector, if something did."""
+        while self._gathering.rows + (self._writing.rows if self._writing else 0) >= self._rows_max:
+            self._hurry.set()
+            await self._progress()
+            self._hurry.clear()
+
+    def pending(self) -> list[Pending]:
+        """What is not written yet, older first. Read it before the database: then nothing is missed."""
+        return [self._gathering] if self._writing is None else [self._writing, self._gathering]
+
+    async def _progress(self) -> None:
+        if self.failure is not None:
+            raise ProjectionConflict(f"The projector has ended: {self.failure!r}") from self.failure
+        self._written.clear()
+        await self._written.wait()
+
+    # --- from events to rows -----------------------------------------------------------------------------------------
+
+    def tell(self, seq: int, time_ms: int, command: Command, events: list[Event]) -> None:
+        """Take in what a command did. The sequencer's listener."""
+        batch = self._gathering
+        batch.seq = seq
+        batch.time_ms = time_ms
+        for index, event in enumerate(events):
+            if isinstance(event, Traded):
+                self._trade(batch, seq, index, time_ms, event)
+            elif isinstance(event, BalanceChanged):
+                batch.ledger.append(_entry(seq, index, time_ms, event))
+            elif isinstance(event, OrderAccepted):
+                self._accept(batch, seq, time_ms, event)
+            elif isinstance(event, OrderCancelled | OrderReduced | OrderAmended | OrderTriggered):
+                self._change(batch, seq, time_ms, event)
+            elif isinstance(event, MarkPriceChanged):
+                self._price(batch, Basis.MARK, event.market_id, time_ms, event.price)
+            elif isinstance(event, IndexPriceChanged):
+                self._price(batch, Basis.INDEX, event.index_id, time_ms, event.price)
+            else:
+                continue
+            batch.rows += 1
+        self._told.set()
+
+    def _accept(self, batch: Pending, seq: int, time_ms: int, event: OrderAccepted) -> None:
+        request = event.request
+        order = StoredOrder(
+            event.order_id,
+            request.account_id,
+            request.market_id,
+            request.side,
+            event.status,
+            event.price,
+            event.qty,
+            event.qty,
+            0,
+            request.trigger_price,
+            None,
+            None,
+            request,
+            time_ms,
+            time_ms,
+            seq,
+        )
+        self._open_orders[event.order_id] = batch.orders[event.order_id] = order
+
+    def _change(
+        self,
+        batch: Pending,
+        seq: int,
+        time_ms: int,
+        event: OrderCancelled | OrderReduced | OrderAmended | OrderTriggered,
+    ) -> None:
+        order = self._touch(batch, event.order_id, seq, time_ms)
+        if isinstance(event, OrderCancelled):
+            order.leaves = event.leaves
+            order.status = OrderStatus.CANCELLED
+            order.cancel_reason = event.reason
+            order.reject = event.reject
+            del self._open_orders[event.order_id]
+        elif isinstance(event, OrderReduced):
+            order.leaves = event.leaves
+            order.qty = order.filled + event.leaves
+        elif isinstance(event, OrderAmended):
+            order.qty, order.leaves, order.price = event.qty, event.leaves, event.price
+            if event.trigger_price:
+                order.trigger_price = event.trigger_price
+        else:
+            order.qty, order.leaves, order.price = order.filled + event.qty, event.qty, event.price
+            order.status = OrderStatus.ACTIVE
+
+    def _trade(self, batch: Pending, seq: int, index: int, time_ms: int, event: Traded) -> None:
+        market_id, trade_id, price, qty = event.market_id, event.trade_id, event.price, event.qty
+        sign, is_liquidation = event.taker_sign, event.is_liquidation
+        batch.trades.append(StoredTrade(market_id, time_ms, seq, index, trade_id, price, qty, sign, is_liquidation))
+        for is_maker, side, account_id, order_id, leaves, fee, pnl in (
+            (
+                False,
+                sign,
+                event.taker_account_id,
+                event.taker_order_id,
+                event.taker_leaves,
+                event.taker_fee,
+                event.taker_pnl,
+            ),
+            (
+                True,
+                -sign,
+                event.maker_account_id,
+                event.maker_order_id,
+                event.maker_leaves,
+                event.maker_fee,
+                event.maker_pnl,
+            ),
+        ):
+            batch.fills.append(
+                StoredFill(
+                    account_id,
+                    time_ms,
+                    seq,
+                    index,
+                    is_maker,
+                    market_id,
+                    order_id,
+                    trade_id,
+                    side,
+                    price,
+                    qty,
+                    fee,
+                    pnl,
+                    is_liquidation,
+                )
+            )
+            order = self._touch(batch, order_id, seq, time_ms)
+            order.filled += qty
+            order.leaves = leaves
+            if leaves == 0:
+                order.status = OrderStatus.COMPLETED
+                del self._open_orders[order_id]
+        batch.rows += 4
+        self._price(batch, Basis.LAST, market_id, time_ms, price, qty)
+
+    def _touch(self, batch: Pending, order_id: int, seq: int, time_ms: int) -> StoredOrder:
+        order = self._open_orders[order_id]
+        order.updated_ms = time_ms
+        order.updated_seq = seq
+        batch.orders[order_id] = order
+        return order
+
+    def _price(self, batch: Pending, basis: Basis, subject_id: int, time_ms: int, price: int, qty: int = 0) -> None:
+        """Count a price in its minute. `qty` 0: nobody traded at it."""
+        kind = basis.value
+        open_ms = time_ms - time_ms % MINUTE_MS
+        candle = self._open_candles.get((kind, subject_id))
+        if candle is None or candle.open_ms != open_ms:
+            candle = Candle(kind, subject_id, MINUTE_MS, open_ms, price, price, price, price)
+            self._open_candles[kind, subject_id] = candle
+        candle.high = max(candle.high, price)
+        candle.low = min(candle.low, price)
+        candle.close = price
+        if qty:
+            candle.volume += qty
+            candle.turnover += price * qty
+            candle.trades += 1
+        batch.candles[kind, subject_id, open_ms] = candle
+
+    # --- from rows to the database -----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._told.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), self._interval_s)
+                self._told.clear()
+                self._writing, self._gathering = self._gathering, Pending()
+                self._gathering.seq = self._writing.seq
+                await self._write_surely(self._writing)
+                self.seq, self._writing = self._writing.seq, None
+                self._written.set()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            _log.critical("the projector has ended", exc_info=error)
+            self.failure = error
+            self._written.set()
+            raise
+
+    async def _write_surely(self, batch: Pending) -> None:
+        """Write a batch however often the database goes away. The checkpoint says whether it landed."""
+        orders, candles = _order_columns(batch), _candle_columns(batch)
+        attempt = 0
+        while True:
+            try:
+                connection = self._connection
+                if connection is None or connection.is_closed():
+                    connection = self._connection = await connect(self._url)
+                    if await connection.fetchval("SELECT seq FROM projector WHERE name = $1", NAME) == batch.seq:
+                        return
+                await self._write(connection, batch, orders, candles)
+                return
+            except UNREACHABLE as error:
+                delay_s = _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]
+                attempt += 1
+                _log.warning("the projector cannot write (attempt %d): %r", attempt, error)
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+                await asyncio.sleep(delay_s)
+
+    async def _write(
+        self, connection: Connection, batch: Pending, orders: list[list[object]], candles: list[list[object]]
+    ) -> None:
+        astuple = msgspec.structs.astuple
+        async with connection.transaction():
+            if await connection.execute(_MOVE, batch.seq, batch.time_ms, NAME, self.seq) != "UPDATE 1":
+                raise ProjectionConflict(f"The checkpoint is no longer at {self.seq}: something else writes.")
+            if orders[0]:
+                await connection.execute(_UPSERT_ORDERS, *orders)
+            if candles[0]:
+                await connection.execute(_UPSERT_CANDLES, *candles)
+            for table, rows in (("trades", batch.trades), ("fills", batch.fills), ("ledger_entries", batch.ledger)):
+                if rows:
+                    await connection.copy_records_to_table(table, records=map(astuple, rows))
+
+
+async def reset(connection: Connection) -> None:
+    """Empty the projections and begin again at the journal's first command. Requires: no projector runs."""
+    names = ", ".join(table.name for table in PROJECTIONS)
+    async with connection.transaction():
+        await connection.execute(f"TRUNCATE {names}")
+        await connection.execute("UPDATE projector SET seq = 0, time_ms = 0 WHERE name = $1", NAME)
+
+
+def order_from(row: dict[str, object]) -> StoredOrder:
+    """A row of the table orders."""
+    row = dict(row)
+    del row["client_order_id"]  # stands in the request too
+    request, reason, reject = row["request"], row["cancel_reason"], row["reject"]
+    assert isinstance(request, bytes)
+    row["request"] = _decoder.decode(request)
+    row["side"] = Side(row["side"])
+    row["status"] = OrderStatus(row["status"])
+    row["cancel_reason"] = None if reason is None else CancelReason(reason)
+    row["reject"] = None if reject is None else Reject[str(reject)]
+    return StoredOrder(**row)  # type: ignore[arg-type]  # the table's columns are the fields
+
+
+def candle_from(row: dict[str, object]) -> Candle:
+    """A row of the table candles, whose sums come as decimals."""
+    return Candle(**{name: int(value) for name, value in row.items()})  # type: ignore[call-overload]  # numbers all
+
+
+def _entry(seq: int, index: int, time_ms: int, event: BalanceChanged) -> LedgerEntry:
+    return LedgerEntry(
+        event.account_id,
+        time_ms,
+        seq,
+        index,
+        event.asset_id,
+        event.amount,
+        event.balance,
+        event.cause.value,
+        event.market_id,
+        event.order_id,
+        event.trade_id,
+        event.reference,
+    )
+
+
+def _order_columns(batch: Pending) -> list[list[object]]:
+    """The orders as they are now, column by column."""
+    orders = batch.orders.values()
+    return [
+        [order.order_id for order in orders],
+        [order.account_id for order in orders],
+        [order.market_id for order in orders],
+        [order.side.value for order in orders],
+        [order.status.value for order in orders],
+        [order.price for order in orders],
+        [order.qty for order in orders],
+        [order.leaves for order in orders],
+        [order.filled for order in orders],
+        [order.trigger_price for order in orders],
+        [None if order.cancel_reason is None else order.cancel_reason.value for order in orders],
+        [None if order.reject is None else order.reject.name for order in orders],
+        [_encoder.encode(order.request) for order in orders],
+        [order.created_ms for order in orders],
+        [order.updated_ms for order in orders],
+        [order.updated_seq for order in orders],
+        [order.request.client_order_id for order in orders],
+    ]
+
+
+def _candle_columns(batch: Pending) -> list[list[object]]:
+    return [list(column) for column in zip(*map(msgspec.structs.astuple, batch.candles.values()), strict=True)] or [[]]

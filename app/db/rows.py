@@ -1,0 +1,118 @@
+"""The projections' rows, as the projector makes them and queries give them. Fields stand in the order of the columns.
+
+Units: as in the core. Prices in price units, quantities in lots, money in 10^-8 of the asset, integers all.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from engine.order import OrderStatus, Side
+from exchange.commands import PlaceOrder
+from exchange.events import CancelReason, Cause
+from exchange.rejects import Reject
+
+
+class Basis(Enum):
+    """Which price a candle follows."""
+
+    LAST = 0
+    MARK = 1
+    INDEX = 2
+
+
+class StoredOrder(msgspec.Struct):
+    """An order as it is, or was when it ended. `qty` = `filled` + `leaves`; `leaves` of an ended one is what never filled."""
+
+    order_id: int
+    account_id: int
+    market_id: int
+    side: Side
+    status: OrderStatus
+    price: int
+    qty: int
+    leaves: int
+    filled: int
+    trigger_price: int
+    cancel_reason: CancelReason | None
+    reject: Reject | None
+    request: PlaceOrder
+    created_ms: int
+    updated_ms: int
+    updated_seq: int
+
+    @property
+    def is_open(self) -> bool:
+        """It rests, or waits for its trigger."""
+        return self.status is OrderStatus.ACTIVE or self.status is OrderStatus.UNTRIGGERED
+
+
+class StoredTrade(msgspec.Struct, frozen=True, gc=False):
+    """Two orders met."""
+
+    market_id: int
+    time_ms: int
+    seq: int
+    index: int  # of the event among those of `seq`
+    trade_id: int
+    price: int
+    qty: int
+    taker_sign: int
+    is_liquidation: bool
+
+
+class StoredFill(msgspec.Struct, frozen=True, gc=False):
+    """One order's part of a trade. `sign` is +1 when this side bought."""
+
+    account_id: int
+    time_ms: int
+    seq: int
+    index: int
+    is_maker: bool
+    market_id: int
+    order_id: int
+    trade_id: int
+    sign: int
+    price: int
+    qty: int
+    fee: int
+    pnl: int
+    is_liquidation: bool
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
+    """A change of a balance. `cause` is the value of a `Cause`."""
+
+    account_id: int
+    time_ms: int
+    seq: int
+    index: int
+    asset_id: int
+    amount: int
+    balance: int
+    cause: int
+    market_id: int
+    order_id: int
+    trade_id: int
+    reference: str
+
+    @property
+    def why(self) -> Cause:
+        """The cause as a word."""
+        return Cause(self.cause)
+
+
+class Candle(msgspec.Struct):
+    """Prices of an interval. `turnover` is the sum of price x lots; `volume` and `turnover` are 0 for mark and index."""
+
+    basis: int
+    subject_id: int
+    interval_ms: int
+    open_ms: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int = 0
+    turnover: int = 0
+    trades: int = 0

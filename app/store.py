@@ -1,0 +1,165 @@
+"""Everything durable behind one door.
+
+    async with open_store(settings) as store:
+        events = await store.sequencer.submit(command)
+        answer = await store.sequencer.submit(command, lambda events, exchange: ...)
+        key = store.identity.find(api_key)
+        fills = await store.queries.fills(account_id, market_id=1)
+        views.balances(store.exchange, account_id)
+
+`store.exchange` is the state as of now, for reading between two awaits; never keep it, for a fault may replace it.
+`store.start_ms` is the journal's last time at the start. `store.listeners.add(...)` is told of every command from then
+on. Leaving the block answers what was taken, writes projections and a snapshot, and stops the embedded server.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import final
+
+from app import snapshots
+from app.clock import Clock, wall_clock
+from app.db.connect import connect, engine_for
+from app.db.embedded import EmbeddedServer
+from app.db.migrate import migrate
+from app.db.projector import Projector, reset
+from app.db.queries import Queries
+from app.db.secrets import Vault, master_key
+from app.faults import JournalDamaged
+from app.identity import Identity
+from app.journal import Journal
+from app.recovery import Listeners, Recovered, recover
+from app.sequencer import Sequencer
+from app.settings import Settings
+from exchange.exchange import Exchange
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class Store:
+    """What `open_store` gives."""
+
+    def __init__(
+        self,
+        url: str,
+        sequencer: Sequencer,
+        identity: Identity,
+        queries: Queries,
+        projector: Projector,
+        listeners: Listeners,
+        recovered: Recovered,
+    ) -> None:
+        self.url = url
+        self.sequencer = sequencer
+        self.identity = identity
+        self.queries = queries
+        self.projector = projector
+        self.listeners = listeners
+        self.start_ms = recovered.end.time_ms
+        self.start_seq = recovered.end.seq
+        self.snapshot_seq = recovered.snapshot_seq
+
+    @property
+    def exchange(self) -> Exchange:
+        """The state as of now."""
+        return self.sequencer.exchange
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """Where the database is; in embedded mode with the server up for as long as the block lasts."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = EmbeddedServer(settings.data_dir)
+    await server.start()
+    try:
+        yield server.url()
+    finally:
+        await asyncio.shield(server.stop())
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncIterator[Store]:
+    """Become the one exchange on this database: lock, migrate, recover, begin.
+
+    Raises: SettingsInvalid, DatabaseUnusable, WriterPresent, JournalDamaged, KeyUndecryptable.
+    """
+    async with AsyncExitStack() as stack:
+        vault = Vault(master_key(settings.master_key, settings.data_dir, is_embedded=settings.is_embedded))
+        url = await stack.enter_async_context(database_url(settings))
+        journal = Journal(url, timeout_ms=settings.journal_timeout_ms)
+        stack.push_async_callback(journal.close)
+        await journal.open(lock_timeout_ms=settings.lock_timeout_ms)
+        await migrate(url)
+        engine = engine_for(url)
+        stack.push_async_callback(engine.dispose)
+        identity = Identity(engine, vault, clock=clock)
+        await identity.load()
+        projector = Projector(url, interval_ms=settings.projector_interval_ms, rows_max=settings.projector_rows_max)
+        stack.push_async_callback(projector.close)
+        await projector.open()
+        listeners = Listeners(projector.seq)
+        listeners.add(projector.tell)
+        recovered = await _recovered(journal, listeners, projector)
+        snapshotter = snapshots.Snapshotter(url, every=settings.snapshot_every, kept=settings.snapshots_kept)
+        snapshotter.begin_at(recovered.snapshot_seq)
+        sequencer = Sequencer(
+            journal,
+            recovered,
+            listeners,
+            snapshotter,
+            clock=clock,
+            gate=projector.gate,
+            queue_max=settings.queue_max,
+            batch_max=settings.batch_max,
+        )
+        sequencer.start()
+        try:
+            yield Store(url, sequencer, identity, Queries(engine, projector), projector, listeners, recovered)
+        finally:
+            await asyncio.shield(_finish(sequencer, projector))
+
+
+async def rebuild(settings: Settings) -> int:
+    """Make the projections again from the journal's first command; gives its last. Requires: no exchange runs."""
+    async with database_url(settings) as url:
+        journal = Journal(url, timeout_ms=settings.journal_timeout_ms)
+        projector = Projector(url, interval_ms=0, rows_max=settings.projector_rows_max)
+        try:
+            await journal.open(lock_timeout_ms=settings.lock_timeout_ms)
+            await migrate(url)
+            await reset(journal.connection)
+            await projector.open()
+            listeners = Listeners()
+            listeners.add(projector.tell)
+            await recover(journal.connection, listeners, not_after=0, gate=projector.gate)
+            await projector.settle()
+            return projector.seq
+        finally:
+            await projector.close()
+            await journal.close()
+
+
+async def _recovered(journal: Journal, listeners: Listeners, projector: Projector) -> Recovered:
+    """The newest state; the projector hears what it has not written."""
+    told_seq = listeners.told_seq
+    recovered = await recover(journal.connection, listeners, not_after=told_seq, gate=projector.gate)
+    if recovered.end.seq < told_seq:
+        why = f"the journal ends before seq {told_seq}, which the projections hold"
+        raise JournalDamaged(recovered.end.seq + 1, "end", why)
+    journal.head = recovered.end
+    await journal.prepare()
+    _log.info("recovered to seq %d from snapshot %d", recovered.seq, recovered.snapshot_seq)
+    return recovered
+
+
+async def _finish(sequencer: Sequencer, projector: Projector) -> None:
+    await sequencer.stop()
+    await projector.close()
+    await sequencer.snapshot()
+
+
+__all__ = ["Store", "connect", "database_url", "open_store", "rebuild"]
