@@ -155,22 +155,26 @@ class Guard:
         if not hmac.compare_digest(sign(key.secret, body), signature):
             raise Denied(Denial.SIGNATURE)
 
-    def check_time(self, timestamp_ms: int, recv_window_ms: int, signature: bytes) -> None:
-        """Check a signed request's time, and that it comes for the first time.
+    def check_time(self, timestamp_ms: int, recv_window_ms: int | None) -> None:
+        """Check the time at which a request says it was made. `recv_window_ms` narrows the window.
 
-        `recv_window_ms` narrows the window; 0 leaves it as it is.
         Raises: Denied.
         """
-        now_ms = self._clock_ms()
-        window_ms = min(recv_window_ms, WINDOW_MAX_MS) if recv_window_ms > 0 else WINDOW_MAX_MS
+        late_ms = self._clock_ms() - timestamp_ms
         # 15 s or more after the timestamp is too late; a narrower window still takes its last millisecond.
-        if now_ms - timestamp_ms > window_ms or now_ms - timestamp_ms >= WINDOW_MAX_MS:
+        if late_ms >= WINDOW_MAX_MS or (recv_window_ms is not None and late_ms > recv_window_ms):
             raise Denied(Denial.TIMESTAMP_OLD)
-        if timestamp_ms - now_ms > AHEAD_MAX_MS:
+        if late_ms < -AHEAD_MAX_MS:
             raise Denied(Denial.TIMESTAMP_AHEAD)
         if timestamp_ms <= self._start_ms:
             raise Denied(Denial.TIMESTAMP_OLD)
-        if signature and not self._seen.add(signature, now_ms):
+
+    def check_first(self, signature: bytes) -> None:
+        """Check that a signed request, whose time is in the window, comes for the first time.
+
+        Raises: Denied.
+        """
+        if not self._seen.add(signature, self._clock_ms()):
             raise Denied(Denial.SEEN)
 
 

@@ -14,12 +14,12 @@ class Problem(Exception):
 
 @final
 class Malformed(Problem):
-    """The bytes do not say what they must. `code` names the kind of fault, `field` the culprit, `why` the reason."""
+    """The bytes do not say what they must. `code` names the kind of fault, `field` the culprit, `msg` the reason."""
 
-    def __init__(self, field: str, why: str, code: str = "INVALID_FORM") -> None:
-        super().__init__(why)
+    def __init__(self, field: str, msg: str, code: str = "INVALID_FORM") -> None:
+        super().__init__(msg)
         self.field = field
-        self.why = why
+        self.msg = msg
         self.code = code
 
 
@@ -53,8 +53,8 @@ class Denied(Problem):
 class NotFound(Problem):
     """What was asked for does not exist."""
 
-    def __init__(self, field: str, why: str, code: str) -> None:
-        super().__init__(why)
+    def __init__(self, field: str, msg: str, code: str) -> None:
+        super().__init__(msg)
         self.field = field
-        self.why = why
+        self.msg = msg
         self.code = code

@@ -15,6 +15,7 @@ from app.db.projector import MINUTE_MS, Projector, candle_from, order_from
 from app.db.rows import Basis, Candle, LedgerEntry, StoredFill, StoredOrder, StoredTrade
 from app.db.tables import candles, fills, ledger_entries, orders, trades
 from engine.order import OrderStatus
+from exchange.commands import PlaceOrder
 
 LIMIT_MAX: Final = 1_000
 
@@ -91,6 +92,16 @@ class Queries:
         ]
         found.sort(key=lambda order: (order.updated_ms, order.order_id), reverse=True)
         return found[:limit]
+
+    async def requests(self, account_id: int, order_ids: Iterable[int]) -> dict[int, PlaceOrder]:
+        """What was asked for with these orders, by order id."""
+        wanted = set(order_ids)
+        found = {key: row.request for key, row in self._pending_orders(account_id).items() if key in wanted}
+        missing = wanted - found.keys()
+        if missing:
+            query = select(orders).where(orders.c.account_id == account_id, orders.c.order_id.in_(missing))
+            found.update((row["order_id"], order_from(row).request) for row in await self._rows(query))
+        return found
 
     async def fills(
         self,

@@ -102,7 +102,7 @@ def test_what_is_no_quantity_is_refused_by_name(text: str) -> None:
         wire.lots(text, "qty", BTC)
     assert caught.value.field == "qty"
     assert caught.value.code == "INVALID_QTY"
-    assert caught.value.why.startswith("qty ")
+    assert caught.value.msg.startswith("qty ")
 
 
 @pytest.mark.spec("WIRE-003")

@@ -1,0 +1,92 @@
+"""The ASGI side of a surface: bounded bodies in, one answer out, and nothing else in between.
+
+Handlers are raw ASGI behind Litestar's router: its request object and its injection cost more than an order does. What they
+skip is done here: the limit of a body, and the methods of a path.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, final
+
+from litestar.types import Receive, Send
+
+from app.forms import BODY_MAX
+from app.problems import Denial, Denied, Malformed
+
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
+
+_JSON: Final[Header] = (b"content-type", b"application/json")
+
+
+@final
+class Request:
+    """What a handler needs of a request: one scan of its headers."""
+
+    __slots__ = ("address", "api_key", "query", "scope", "signature")
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.scope = scope
+        self.api_key = b""
+        self.signature = b""
+        self.query: bytes = scope["query_string"]
+        client = scope["client"]
+        self.address: str = client[0] if client else ""
+        for name, value in scope["headers"]:
+            if name == b"x-api-key":
+                self.api_key = value
+            elif name == b"x-signature":
+                self.signature = value
+
+
+@final
+class Answer:
+    """A whole answer: status, JSON bytes, and headers beyond type and length."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, body: bytes, status: int = 200, headers: Headers = ()) -> None:
+        self.body = body
+        self.status = status
+        self.headers = headers
+
+
+Handler = Callable[[Request, Receive], Awaitable[Answer]]
+
+
+async def read_body(scope: Mapping[str, Any], receive: Receive) -> bytes:
+    """Read a body of at most `BODY_MAX` bytes. One that says it is longer is not read at all.
+
+    Raises: Denied, Malformed.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and len(value) > 5 and int(value) > BODY_MAX:
+            raise Denied(Denial.TOO_LARGE)
+    message: Any = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        _check_arrived(message)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > BODY_MAX:
+            raise Denied(Denial.TOO_LARGE)
+        parts.append(part)
+    _check_arrived(message)
+    return b"".join(parts)
+
+
+def _check_arrived(message: Mapping[str, Any]) -> None:
+    """Refuse what is left of a request whose client went away: an unsigned one could still be read as whole."""
+    if message["type"] == "http.disconnect":
+        raise Malformed("body", "The body ended early.")
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send an answer."""
+    headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -1,0 +1,127 @@
+"""The one composition root: settings in, application out."""
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from litestar import Litestar, MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+
+from app.auth import Guard
+from app.clock import Clock, wall_clock
+from app.feeds.choose import choose_feed
+from app.listings import Listings
+from app.listings import load as load_listings
+from app.reference import Document, JsonReference, PageReference
+from app.scheduler import Bell
+from app.settings import Settings
+from app.store import Store, open_store
+from app.surfaces.everstrike import openapi
+from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.rows import route, rows
+from exchange import views
+
+VERSION: Final = "0.1.0"
+GC_THRESHOLDS: Final = (10_000, 20, 100)
+"""A full collection looks at every order there is: it is to be rare."""
+WORDS: Final = {404: "There is nothing at this address.", 405: "This address takes another method."}
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
+    """The exchange as an ASGI application. Its start opens the store, and its end closes it.
+
+    While it runs, `app.state.store` is the store.
+    """
+    written: Document = {
+        "paths": {},
+        "components": {"schemas": openapi.schemas(), "securitySchemes": openapi.SECURITY_SCHEMES},
+    }
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_store(settings, clock=clock) as store:
+            app.state.store = store
+            table = rows(Desk(store, Guard(store.identity, clock, store.start_ms), clock))
+            written["paths"].update(openapi.paths(table))
+            for row in table:
+                app.register(route(row))
+            async with prices(store, settings, clock):
+                settle_memory()
+                yield
+
+    return Litestar(
+        route_handlers=[],
+        lifespan=[lifespan],
+        exception_handlers={HTTPException: answer_http, Exception: answer_fault},
+        openapi_config=OpenAPIConfig(
+            title="Evermark",
+            version=VERSION,
+            description="A perpetuals margin exchange. Private addresses take the x-api-key header; those under /auth "
+            "also x-signature, the base64 of HMAC-SHA256 over the body as sent.",
+            path="/docs",
+            render_plugins=[PageReference(written), JsonReference(written)],
+        ),
+        logging_config=None,
+    )
+
+
+@asynccontextmanager
+async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
+    """List what is not listed yet, and ring the bell while the block lasts."""
+    listings = load_listings()
+    if store.sequencer.halted is None:
+        await list_missing(store, listings)
+    found = views.markets(store.exchange)
+    feed = choose_feed(
+        settings.feed,
+        seed=settings.feed_seed,
+        path=settings.feed_path,
+        listings=listings,
+        prices={market.instrument.index_id: market.index_price for market in found if market.index_price},
+    )
+    bell = Bell(store.sequencer.submit, feed, clock)
+    bell.start()
+    await bell.ring()
+    try:
+        yield
+    finally:
+        await bell.stop()
+
+
+async def list_missing(store: Store, listings: Listings) -> None:
+    """List the default assets, indices and markets that the exchange does not have yet."""
+    state = store.exchange.state
+    for command in listings.missing(
+        asset_ids=state.assets.keys(), index_ids=state.indices.keys(), market_ids=state.markets.keys()
+    ):
+        await store.sequencer.submit(command)
+
+
+def settle_memory() -> None:
+    """Take what was built at the start out of the collector's sight, and let it look at the rest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def envelope(status: int, msg: str) -> Response[dict[str, object]]:
+    """An answer of no surface in particular."""
+    return Response({"code": status, "msg": msg, "result": None}, status_code=status, media_type=MediaType.JSON)
+
+
+def answer_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
+    """Answer what the framework refused: an address, a method."""
+    answer = envelope(error.status_code, WORDS.get(error.status_code, error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
+    """Answer what nobody foresaw, and log it."""
+    _log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return envelope(500, "Something went wrong on our side.")

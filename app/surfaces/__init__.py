@@ -1,0 +1,1 @@
+"""The APIs that this exchange speaks, one folder each: decode, submit, encode."""

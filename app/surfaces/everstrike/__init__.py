@@ -1,0 +1,1 @@
+"""Everstrike's REST API, at the root."""

@@ -1,0 +1,111 @@
+"""What every handler of this surface works with, and the two ways in: for a keyed POST, and for a private GET."""
+
+from typing import Final, final
+
+from litestar.types import Receive
+
+from app import forms, wire
+from app.auth import Guard, Key, Scope, need
+from app.clock import Clock
+from app.door import Request, read_body
+from app.forms import Form
+from app.problems import Malformed
+from app.store import Store
+from app.surfaces.everstrike.answers import Json, balance_json, flat_json, position_json
+from app.surfaces.everstrike.pairs import Pair, Pairs
+from exchange import views
+from exchange.exchange import Exchange
+
+RECV_WINDOW_MAX: Final = 10**9
+
+
+@final
+class Desk:
+    """The store behind the surface, its guard, and reads of one account's state."""
+
+    __slots__ = ("clock", "guard", "pairs", "queries", "sequencer")
+
+    def __init__(self, store: Store, guard: Guard, clock: Clock) -> None:
+        self.guard = guard
+        self.clock = clock
+        self.sequencer = store.sequencer
+        self.queries = store.queries
+        self.pairs = Pairs(store.sequencer)
+
+    async def enter(self, request: Request, receive: Receive, *, is_signed: bool) -> tuple[Key, Form]:
+        """Let a keyed POST in: key, address, rate, body, signature, scope, form, in this order.
+
+        Raises: Problem.
+        """
+        guard = self.guard
+        key = guard.admit(request.api_key, request.address)
+        body = await read_body(request.scope, receive)
+        if is_signed or request.signature:
+            guard.verify(key, request.signature, body)
+        need(key, Scope.TRADE)
+        return key, forms.decode(body)
+
+    def read(self, request: Request) -> tuple[Key, dict[str, str]]:
+        """Let a private GET in, and decode its query. Raises: Problem."""
+        key = self.guard.admit(request.api_key, request.address)
+        need(key, Scope.READ)
+        return key, forms.decode_query(request.query)
+
+    def check_time(self, fields: dict[str, str], request: Request) -> bool:
+        """Check the timestamp where there is one; False where there is none. Raises: Problem."""
+        text = fields.get("timestamp")
+        if not text:
+            return False
+        self.guard.check_time(wire.time_ms(text, "timestamp"), _recv_window(fields))
+        if request.signature:
+            self.guard.check_first(request.signature)
+        return True
+
+    def need_time(self, fields: dict[str, str], request: Request) -> None:
+        """Check the timestamp, which must be there. Raises: Problem."""
+        if not self.check_time(fields, request):
+            raise Malformed("timestamp", "timestamp is missing.", "MISSING_FIELD")
+
+    def need_times(self, form: Form, request: Request) -> None:
+        """Check the timestamp of a bulk order: one for all, or one in each. Raises: Problem."""
+        if self.check_time(form.fields, request):
+            return
+        for index, fields in form.orders.items():
+            text = fields.get("timestamp")
+            if not text:
+                raise Malformed("timestamp", "timestamp is missing.", "MISSING_FIELD")
+            window_ms = _recv_window(fields if fields.get("recv_window") else form.fields)
+            self.guard.check_time(wire.time_ms(text, f"orders[{index}][timestamp]"), window_ms)
+        self.guard.check_first(request.signature)
+
+    def balances(self, exchange: Exchange, account_id: int) -> Json:
+        """The account's balances by asset."""
+        symbol = self.pairs.symbol
+        return {symbol(view.asset_id): balance_json(view) for view in views.balances(exchange, account_id)}
+
+    def positions(self, exchange: Exchange, account_id: int) -> Json:
+        """The account's open positions by pair."""
+        positions: Json = {}
+        for view in views.positions(exchange, account_id):
+            pair = self.pairs.of(view.market_id)
+            positions[pair.name] = position_json(view, pair)
+        return positions
+
+    def position(self, exchange: Exchange, account_id: int, pair: Pair) -> Json | None:
+        """The account's position in a pair, a flat one where there is none; None for a spot pair."""
+        if pair.is_spot:
+            return None
+        view = views.position(exchange, account_id, pair.market_id)
+        if view is not None:
+            return position_json(view, pair)
+        market = views.market(exchange, pair.market_id)
+        return flat_json(pair, market.mark_price if market is not None else 0)
+
+    def account(self, exchange: Exchange, account_id: int) -> Json:
+        """Balances and positions."""
+        return {"balances": self.balances(exchange, account_id), "positions": self.positions(exchange, account_id)}
+
+
+def _recv_window(fields: dict[str, str]) -> int | None:
+    text = fields.get("recv_window")
+    return wire.whole(text, "recv_window", most=RECV_WINDOW_MAX) if text else None

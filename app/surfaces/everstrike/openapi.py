@@ -1,0 +1,87 @@
+"""The rows as operations of an OpenAPI document."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from app.surfaces.everstrike.rows import Access, Row
+from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, PARAMETERS, REASONS, RESULTS, SCHEMAS, Schema
+
+FORM: Final = "application/x-www-form-urlencoded"
+SECURITY_SCHEMES: Final = {
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "Your API key."},
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-signature",
+        "description": "Base64 of HMAC-SHA256 over the body as sent, with your secret key.",
+    },
+}
+_SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
+    Access.PUBLIC: [],
+    Access.KEY: [{"key": []}],
+    Access.KEYED_POST: [{"key": []}, {"key": [], "signature": []}],
+    Access.SIGNED: [{"key": [], "signature": []}],
+}
+_FAILURES: Final = {
+    Access.PUBLIC: ("503",),
+    Access.KEY: ("401", "403", "429", "503"),
+    Access.KEYED_POST: ("401", "403", "408", "413", "429", "503"),
+    Access.SIGNED: ("401", "403", "408", "413", "429", "503"),
+}
+
+
+def paths(rows: Iterable[Row]) -> dict[str, Schema]:
+    """The paths of a document."""
+    return {row.path: {row.method.lower(): operation(row)} for row in rows}
+
+
+def schemas() -> dict[str, Schema]:
+    """The schemas that the paths refer to."""
+    order = {name: PARAMETERS[name] for name in ORDER_PARAMETERS}
+    return {**SCHEMAS, "OrderForm": {"type": "object", "properties": order, "required": ["pair", "qty", "side"]}}
+
+
+def operation(row: Row) -> Schema:
+    """One operation."""
+    described: Schema = {
+        "operationId": f"{row.method.lower()}_{row.path.strip('/').replace('/', '_')}",
+        "summary": row.summary,
+        "tags": ["Everstrike"],
+        "security": _SECURITY[row.access],
+        "responses": _responses(row),
+    }
+    if row.method == "POST":
+        described["requestBody"] = {"required": bool(row.needed), "content": {FORM: _form(row)}}
+    elif row.needed or row.optional:
+        described["parameters"] = [
+            {"name": name, "in": "query", "required": name in row.needed, "schema": PARAMETERS[name]}
+            for name in (*row.needed, *row.optional)
+        ]
+    return described
+
+
+def _form(row: Row) -> Schema:
+    names = (*row.needed, *row.optional)
+    schema: Schema = {"type": "object", "properties": {name: PARAMETERS[name] for name in names}}
+    if row.needed:
+        schema["required"] = list(row.needed)
+    nested = [name for name in names if PARAMETERS[name].get("type") == "array"]
+    if not nested:
+        return {"schema": schema}
+    return {"schema": schema, "encoding": {name: {"style": "deepObject", "explode": True} for name in nested}}
+
+
+def _responses(row: Row) -> Schema:
+    envelope = {
+        "type": "object",
+        "properties": {"code": {"const": 200}, "msg": {"type": ["string", "null"]}, "result": RESULTS[row.result]},
+        "required": ["code", "msg", "result"],
+        "additionalProperties": False,
+    }
+    responses: Schema = {"200": {"description": "Done.", "content": {"application/json": {"schema": envelope}}}}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for status in (*_FAILURES[row.access], "500"):
+        responses[status] = {"description": REASONS[status], "content": error}
+        if status == "429":
+            responses[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return responses

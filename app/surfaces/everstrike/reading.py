@@ -1,0 +1,199 @@
+"""The GET rows: an account's state from the core, its history from the database, and the public data."""
+
+from typing import Final, final
+
+from litestar.types import Receive
+
+from app import forms, wire
+from app.door import Answer, Request
+from app.problems import Malformed, NotFound
+from app.surfaces.everstrike import ids
+from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_row, order_of_view, success, trade_json
+from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.pairs import Pair, Pairs, describe
+from app.wire import amount
+from exchange import views
+from exchange.rejects import Reject
+
+LIST_LIMIT: Final = 100
+LIST_LIMIT_MAX: Final = 1_000
+DEPTH_LIMIT: Final = 40
+
+
+@final
+class Selection:
+    """What the list parameters select."""
+
+    __slots__ = ("end_ms", "limit", "pair", "start_ms")
+
+    def __init__(self, query: dict[str, str], pairs: Pairs) -> None:
+        name = query.get("pair")
+        start = query.get("start")
+        end = query.get("end")
+        self.pair: Pair | None = pairs.need(name) if name else None
+        self.start_ms = wire.time_ms(start, "start") if start else 0
+        self.end_ms = wire.time_ms(end, "end") if end else wire.TIME_MS_MAX
+        self.limit = limit_of(query, LIST_LIMIT)
+
+    @property
+    def market_id(self) -> int:
+        """The market, 0 for all."""
+        return self.pair.market_id if self.pair is not None else 0
+
+
+def limit_of(query: dict[str, str], default: int) -> int:
+    """How many rows are asked for. Raises: Malformed."""
+    text = query.get("limit")
+    if not text:
+        return default
+    limit = wire.whole(text, "limit", most=LIST_LIMIT_MAX)
+    if limit == 0:
+        raise Malformed("limit", f"limit must be a whole number from 1 to {LIST_LIMIT_MAX}.")
+    return limit
+
+
+@final
+class Reading:
+    """The handlers that change nothing."""
+
+    __slots__ = ("_desk",)
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    # --- one's own ---------------------------------------------------------------------------------------------------
+
+    async def account(self, request: Request, _receive: Receive) -> Answer:
+        """GET /account."""
+        key, _ = self._desk.read(request)
+        return success(self._desk.account(self._desk.sequencer.exchange, key.account_id))
+
+    async def balances(self, request: Request, _receive: Receive) -> Answer:
+        """GET /balances."""
+        key, _ = self._desk.read(request)
+        return success(self._desk.balances(self._desk.sequencer.exchange, key.account_id))
+
+    async def position(self, request: Request, _receive: Receive) -> Answer:
+        """GET /position."""
+        key, query = self._desk.read(request)
+        pair = self._desk.pairs.need(forms.needed(query, "pair"))
+        return success(self._desk.position(self._desk.sequencer.exchange, key.account_id, pair))
+
+    async def active_positions(self, request: Request, _receive: Receive) -> Answer:
+        """GET /active_positions."""
+        key, _ = self._desk.read(request)
+        return success(self._desk.positions(self._desk.sequencer.exchange, key.account_id))
+
+    async def order(self, request: Request, _receive: Receive) -> Answer:
+        """GET /order."""
+        desk = self._desk
+        key, query = desk.read(request)
+        order_id = ids.decode(ids.ORDER, forms.needed(query, "id"))
+        if order_id is None:
+            raise _no_order()
+        rows = await desk.queries.fills(key.account_id, order_id=order_id, limit=LIST_LIMIT_MAX)
+        view = views.order(desk.sequencer.exchange, key.account_id, order_id)
+        if view is not None:
+            pair = desk.pairs.of(view.market_id)
+            fills = [fill_of_row(fill, pair, view.request) for fill in rows]
+            return success(order_of_view(view, pair, key.customer_id, fills))
+        row = await desk.queries.order(key.account_id, order_id)
+        if row is None:
+            raise _no_order()
+        pair = desk.pairs.of(row.market_id)
+        fills = [fill_of_row(fill, pair, row.request) for fill in rows]
+        return success(order_of_row(row, pair, key.customer_id, fills))
+
+    async def orders(self, request: Request, _receive: Receive) -> Answer:
+        """GET /orders: open and closed ones, the latest change first."""
+        desk = self._desk
+        key, query = desk.read(request)
+        chosen = Selection(query, desk.pairs)
+        rows = await desk.queries.orders(
+            key.account_id,
+            market_id=chosen.market_id,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            limit=chosen.limit,
+        )
+        return success([order_of_row(row, desk.pairs.of(row.market_id), key.customer_id, []) for row in rows])
+
+    async def active_orders(self, request: Request, _receive: Receive) -> Answer:
+        """GET /active_orders: resting ones and those that wait for their trigger, the latest change first."""
+        desk = self._desk
+        key, query = desk.read(request)
+        chosen = Selection(query, desk.pairs)
+        found = [
+            view
+            for view in views.orders(desk.sequencer.exchange, key.account_id, chosen.market_id)
+            if chosen.start_ms <= view.time_ms <= chosen.end_ms
+        ]
+        found.sort(key=lambda view: (view.time_ms, view.order_id), reverse=True)
+        return success(
+            [order_of_view(view, desk.pairs.of(view.market_id), key.customer_id, []) for view in found[: chosen.limit]]
+        )
+
+    async def fills(self, request: Request, _receive: Receive) -> Answer:
+        """GET /fills: the latest first."""
+        desk = self._desk
+        key, query = desk.read(request)
+        chosen = Selection(query, desk.pairs)
+        rows = await desk.queries.fills(
+            key.account_id,
+            market_id=chosen.market_id,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            limit=chosen.limit,
+        )
+        orders = await desk.queries.requests(key.account_id, {row.order_id for row in rows})
+        return success([fill_of_row(row, desk.pairs.of(row.market_id), orders.get(row.order_id)) for row in rows])
+
+    # --- public ------------------------------------------------------------------------------------------------------
+
+    async def all_pairs(self, _request: Request, _receive: Receive) -> Answer:
+        """GET /pairs."""
+        desk = self._desk
+        found: Json = {}
+        for view in views.markets(desk.sequencer.exchange):
+            pair = desk.pairs.of(view.market_id)
+            found[pair.name] = describe(pair, view.status)
+        return success(found)
+
+    async def depth(self, request: Request, _receive: Receive) -> Answer:
+        """GET /depth: best prices first. Hidden orders are not in it, icebergs with their tip."""
+        desk = self._desk
+        query = forms.decode_query(request.query)
+        pair = desk.pairs.need(forms.needed(query, "pair"))
+        limit = limit_of(query, DEPTH_LIMIT)
+        bids, asks = views.depth(desk.sequencer.exchange, pair.market_id, limit)
+        return success({"bids": _levels(bids, pair), "asks": _levels(asks, pair)})
+
+    async def trades(self, request: Request, _receive: Receive) -> Answer:
+        """GET /trades: the latest first."""
+        desk = self._desk
+        query = forms.decode_query(request.query)
+        forms.needed(query, "pair")
+        chosen = Selection(query, desk.pairs)
+        rows = await desk.queries.trades(
+            chosen.market_id, start_ms=chosen.start_ms, end_ms=chosen.end_ms, limit=chosen.limit
+        )
+        return success([trade_json(row, desk.pairs.of(row.market_id)) for row in rows])
+
+    async def time(self, _request: Request, _receive: Receive) -> Answer:
+        """GET /time."""
+        return success(self._desk.clock())
+
+    async def ping(self, _request: Request, _receive: Receive) -> Answer:
+        """GET /ping."""
+        return success({})
+
+
+def _no_order() -> NotFound:
+    return NotFound("id", Reject.ORDER_NOT_FOUND.value, Reject.ORDER_NOT_FOUND.name)
+
+
+def _levels(levels: list[tuple[int, int]], pair: Pair) -> list[Json]:
+    terms = pair.instrument
+    return [
+        {"price": amount(price, terms.price_decimals), "qty": amount(qty, terms.lot_decimals)} for price, qty in levels
+    ]

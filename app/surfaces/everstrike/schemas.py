@@ -1,0 +1,364 @@
+"""The surface as OpenAPI: handlers read raw bytes, so what they take and give is written down here."""
+
+from typing import Any, Final
+
+from app.surfaces.everstrike.orders import SELF_MATCHES, SIDES, TIMES_IN_FORCE, TRIGGER_DIRECTIONS, TRIGGER_EVENTS
+from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, ICEBERGS_MAX, OCO_LENGTH_MAX, REFERENCE_LENGTH_MAX
+
+Schema = dict[str, Any]
+
+OURS: Final = "Ours, not Everstrike's. "
+ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+NUMBER: Final[Schema] = {"type": "number"}
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+MILLISECONDS: Final[Schema] = {"type": "integer", "format": "int64"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    """The same, or null."""
+    nullable = dict(schema)
+    nullable["type"] = [schema["type"], "null"]
+    if "enum" in schema:
+        nullable["enum"] = [*schema["enum"], None]
+    return nullable
+
+
+def _words(members: dict[str, Any]) -> Schema:
+    return {"type": "string", "enum": list(members)}
+
+
+def _object(properties: Schema, **more: Any) -> Schema:
+    """An object with all of these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _map(schema: Schema, description: str) -> Schema:
+    return {"type": "object", "additionalProperties": schema, "description": description}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+PARAMETERS: Final[dict[str, Schema]] = {
+    "pair": {"type": "string", "description": "Market, for example USD_BTC_PERP."},
+    "qty": {"type": "number", "exclusiveMinimum": 0, "description": "Quantity, a multiple of the market's lot."},
+    "side": {**_words(SIDES), "description": "Whether to buy or to sell."},
+    "price": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "Price, a multiple of the market's tick. Left out, the order is a market order.",
+    },
+    "timestamp": {
+        "type": "number",
+        "description": "Milliseconds since 1970. A request that arrives 15 seconds or more later is refused, and so is "
+        "one that is more than a second ahead.",
+    },
+    "recv_window": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Milliseconds after the timestamp in which the request may arrive: narrows the 15 seconds.",
+    },
+    "leverage": {
+        "type": "number",
+        "minimum": 1,
+        "description": "Leverage for the market, to two decimals. Isolated margin only; ignored in cross margin.",
+    },
+    "trigger_price": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "The order waits until the price of trigger_event reaches this.",
+    },
+    "trigger_event": {
+        **_words(TRIGGER_EVENTS),
+        "description": "The price that triggers. MARK_PRICE by default; LAST_PRICE on spot, where nothing else will do.",
+    },
+    "time_in_force": {**_words(TIMES_IN_FORCE), "description": "GTC by default. DAY is ours: it ends at 00:00 UTC."},
+    "is_test": {**BOOLEAN, "description": "Check the order in every way and do nothing."},
+    "reduce_only": {**BOOLEAN, "description": "Only ever make the position smaller."},
+    "post_only": {**BOOLEAN, "description": "Refuse the order if any part of it would trade at once."},
+    "hidden": {**BOOLEAN, "description": "Do not show the order in the book."},
+    "icebergs": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": ICEBERGS_MAX,
+        "description": "Show only the quantity divided by this.",
+    },
+    "oco": {
+        "type": "string",
+        "maxLength": OCO_LENGTH_MAX,
+        "description": "Orders with the same string cancel each other when one is filled.",
+    },
+    "close_on_trigger": {
+        **BOOLEAN,
+        "description": "When triggered, close the position only, and cancel other orders to make room for it.",
+    },
+    "client_order_id": {
+        "type": "string",
+        "maxLength": REFERENCE_LENGTH_MAX,
+        "description": OURS + "Makes a retry safe: the same id again answers with the first order and does nothing.",
+    },
+    "self_match": {
+        **_words(SELF_MATCHES),
+        "description": OURS + "What gives way when the order meets one of your own. CANCEL_TAKER by default.",
+    },
+    "trigger_direction": {
+        **_words(TRIGGER_DIRECTIONS),
+        "description": OURS + "Whether the trigger waits for a rise or a fall. AUTO: from the price at entry.",
+    },
+    "trail": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": OURS + "Makes the trigger a trailing stop this far behind the best price.",
+    },
+    "trail_percent": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 100,
+        "description": OURS + "A trailing stop this many percent behind the best price.",
+    },
+    "id": {"type": "string", "description": "Id of the order."},
+    "ids": {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": CANCEL_IDS_MAX,
+        "description": "Ids of the orders, as ids[0], ids[1], ..., as ids[] or as ids repeated. None: all orders.",
+    },
+    "orders": {
+        "type": "array",
+        "items": _ref("OrderForm"),
+        "minItems": 1,
+        "maxItems": BATCH_ORDERS_MAX,
+        "description": "Orders, as orders[0][pair], orders[0][qty], ...; the timestamp in each or once for all.",
+    },
+    "start": {"type": "integer", "minimum": 0, "description": "From this time on, in milliseconds since 1970."},
+    "end": {"type": "integer", "minimum": 0, "description": "Up to this time, in milliseconds since 1970."},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "At most so many rows."},
+}
+ORDER_PARAMETERS: Final = (
+    "pair",
+    "qty",
+    "side",
+    "price",
+    "timestamp",
+    "recv_window",
+    "leverage",
+    "trigger_price",
+    "trigger_event",
+    "time_in_force",
+    "is_test",
+    "reduce_only",
+    "post_only",
+    "hidden",
+    "icebergs",
+    "oco",
+    "close_on_trigger",
+    "client_order_id",
+    "self_match",
+    "trigger_direction",
+    "trail",
+    "trail_percent",
+)
+
+_ORDER: Final[Schema] = {
+    "id": ID,
+    "pair": {"type": "string"},
+    "side": _words(SIDES),
+    "time": {**MILLISECONDS, "description": "Last change."},
+    "type": {"type": "string", "enum": ["LIMIT", "MARKET"]},
+    "fills": _list(_ref("Fill")),
+    "price": {**_or_null(NUMBER), "description": "Of a market order: the edge that it may trade up to."},
+    "price_orig": _or_null(NUMBER),
+    "hidden": BOOLEAN,
+    "status": {"type": "string", "enum": ["ACTIVE", "CANCELLED", "COMPLETED", "UNTRIGGERED"]},
+    "leverage": NUMBER,
+    "qty_orig": NUMBER,
+    "qty_orig_usd": NUMBER,
+    "qty_remaining": NUMBER,
+    "qty_filled": NUMBER,
+    "post_only": BOOLEAN,
+    "reduce_only": BOOLEAN,
+    "time_in_force": _words(TIMES_IN_FORCE),
+    "oco": _or_null({"type": "string"}),
+    "icebergs": {"type": "integer"},
+    "trigger_price": _or_null(NUMBER),
+    "trigger_event": _or_null(_words(TRIGGER_EVENTS)),
+    "close_on_trigger": BOOLEAN,
+    "customer_id": {"type": "string", "format": "uuid"},
+    "client_order_id": {**_or_null({"type": "string"}), "description": OURS},
+    "msg": {**_or_null({"type": "string"}), "description": "Why a cancelled order ended."},
+}
+_FILL: Final[Schema] = {
+    "id": ID,
+    "pair": {"type": "string"},
+    "qty": NUMBER,
+    "qty_usd": NUMBER,
+    "price": NUMBER,
+    "cost": NUMBER,
+    "side": _words(SIDES),
+    "type": {"type": "string", "enum": ["LIMIT", "MARKET"]},
+    "time": MILLISECONDS,
+    "is_buyer_maker": BOOLEAN,
+    "liquidation": BOOLEAN,
+    "discount": NUMBER,
+    "gross_commission": NUMBER,
+    "net_commission": NUMBER,
+    "gross_commission_asset": {"type": "string"},
+    "net_commission_asset": {"type": "string"},
+    "order_id": {**ID, "description": OURS},
+    "trade_id": {**ID, "description": OURS},
+}
+_BALANCE: Final[Schema] = {
+    "free": {**NUMBER, "description": "Available."},
+    "locked": {**NUMBER, "description": "Reserved for open orders."},
+    "withdrawn": {**NUMBER, "description": "In pending withdrawals."},
+    "pnl": {**NUMBER, "description": "Realized so far."},
+    "margin": {**NUMBER, "description": "Margin of positions."},
+    "fees": {**NUMBER, "description": "Paid so far."},
+}
+_STATS: Final[Schema] = {
+    "size": NUMBER,
+    "notional": NUMBER,
+    "notional_entry": NUMBER,
+    "margin": NUMBER,
+    "pnl": NUMBER,
+    "upnl": NUMBER,
+    "rpnl": NUMBER,
+    "equity": NUMBER,
+    "roe": NUMBER,
+    "mark": NUMBER,
+    "avg_entry": _or_null(NUMBER),
+    "leverage": {**NUMBER, "description": "Effective."},
+    "lp": {**_or_null(NUMBER), "description": "Liquidation price; null when no price would liquidate."},
+    "bankrupt": {**_or_null(NUMBER), "description": "Bankruptcy price; null when there is none."},
+    "direction": _or_null(_words(SIDES)),
+}
+_POSITION: Final[Schema] = {
+    "pair": {"type": "string"},
+    "size": {**NUMBER, "description": "Negative when short."},
+    "free": {**NUMBER, "description": "Margin of the position."},
+    "locked": {**NUMBER, "description": "Reserved for its open orders."},
+    "realized": NUMBER,
+    "funding": NUMBER,
+    "fees": NUMBER,
+    "cum_pnl": NUMBER,
+    "fills": {"type": "array", "maxItems": 0},
+    "stats": _ref("PositionStats"),
+}
+_TRADE: Final[Schema] = {
+    "id": ID,
+    "pair": {"type": "string"},
+    "qty": NUMBER,
+    "price": NUMBER,
+    "time": MILLISECONDS,
+    "is_buyer_maker": BOOLEAN,
+    "is_best_match": BOOLEAN,
+}
+_LEVEL: Final[Schema] = {"price": NUMBER, "qty": NUMBER}
+_PAIR: Final[Schema] = {
+    "key": {"type": "string"},
+    "base": {"type": "string"},
+    "base_precision": {"type": "integer"},
+    "base_display_precision": {"type": "integer"},
+    "quote": {"type": "string"},
+    "quote_precision": {"type": "integer"},
+    "quote_display_precision": {"type": "integer"},
+    "tv_price_precision": {"type": "integer"},
+    "tv_volume_precicion": {"type": "integer"},
+    "symbol": {"type": "string"},
+    "description": {"type": "string"},
+    "introduction": {"type": "string"},
+    "website": {"type": "null"},
+    "explorer": {"type": "null"},
+    "subreddit": {"type": "null"},
+    "issue_price": {"type": "null"},
+    "issue_time": {"type": "null"},
+    "status": {"type": "string", "enum": ["TRADING", "REDUCE_ONLY", "CANCEL_ONLY", "HALTED"]},
+    "filters": _list(
+        {"type": "object", "properties": {"filter_type": {"type": "string"}}, "required": ["filter_type"]}
+    ),
+    "type": {"type": "string"},
+    "max_leverage": {"type": "integer"},
+    "initial_margin": NUMBER,
+    "maintenance_margin": NUMBER,
+    "initial_margin_slope": NUMBER,
+    "maintenance_margin_slope": NUMBER,
+    "trading_range": NUMBER,
+    "maker_fee": NUMBER,
+    "taker_fee": NUMBER,
+    "impact_depth": NUMBER,
+}
+_ERROR: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "integer"},
+        "msg": {"type": "string"},
+        "result": {
+            "type": ["object", "null"],
+            "properties": {
+                "reject": {"type": "string", "description": "The reason as a word, for programs."},
+                "field": {"type": ["string", "null"], "description": "The parameter to blame."},
+            },
+        },
+    },
+    "required": ["code", "msg", "result"],
+    "additionalProperties": False,
+}
+_BALANCES: Final = _map(_ref("Balance"), "By asset.")
+_POSITIONS: Final = _map(_ref("Position"), "By pair.")
+_POSITION_OR_NULL: Final[Schema] = {"anyOf": [_ref("Position"), {"type": "null"}]}
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Order": _object(_ORDER),
+    "Fill": _object(_FILL),
+    "Balance": _object(_BALANCE),
+    "Position": _object(_POSITION),
+    "PositionStats": _object(_STATS),
+    "Trade": _object(_TRADE),
+    "Level": _object(_LEVEL),
+    "Pair": _object(_PAIR),
+    "Error": _ERROR,
+}
+RESULTS: Final[dict[str, Schema]] = {
+    "order_and_account": _object(
+        {"order": _ref("Order"), "balances": _BALANCES, "positions": _POSITIONS, "position": _POSITION_OR_NULL}
+    ),
+    "orders_and_account": _object(
+        {"orders": _list(_ref("Order")), "balances": _BALANCES, "positions": _POSITIONS, "position": _POSITION_OR_NULL}
+    ),
+    "account": _object({"balances": _BALANCES, "positions": _POSITIONS}),
+    "order": _ref("Order"),
+    "orders": _list(_ref("Order")),
+    "balances": _BALANCES,
+    "position": _POSITION_OR_NULL,
+    "positions": _POSITIONS,
+    "fills": _list(_ref("Fill")),
+    "trades": _list(_ref("Trade")),
+    "depth": _object({"bids": _list(_ref("Level")), "asks": _list(_ref("Level"))}),
+    "pairs": _map(_ref("Pair"), "By pair."),
+    "time": MILLISECONDS,
+    "nothing": {"type": "object", "maxProperties": 0},
+}
+"""What the envelope's `result` can be."""
+
+REASONS: Final = {
+    "401": "The key is missing, unknown, expired or revoked, or the signature is wrong or was used before.",
+    "403": "The key may not do this, or not from this address.",
+    "405": "The address takes another method.",
+    "408": "The timestamp is too old or too far ahead. The envelope's code is 414.",
+    "413": "The body is larger than 64 KB.",
+    "429": "Too many requests of this key. Retry-After says how long to wait.",
+    "500": "Our fault.",
+    "503": "Refused: result names the reject and the field. With reject UNAVAILABLE and Retry-After the exchange does not "
+    "take requests now.",
+}

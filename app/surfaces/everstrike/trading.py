@@ -1,0 +1,242 @@
+"""The POST rows: orders, cancels, leverage and margin."""
+
+from typing import final
+
+from litestar.types import Receive
+
+from app import forms, wire
+from app.auth import Key
+from app.door import Answer, Request
+from app.problems import Malformed, NotFound
+from app.surfaces.everstrike import ids, orders
+from app.surfaces.everstrike.answers import (
+    LEVERAGE_LEAST_E2,
+    Json,
+    Placed,
+    order_of_placed,
+    order_of_row,
+    placed,
+    refused,
+    refused_in_batch,
+    success,
+)
+from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.pairs import Pair
+from engine.order import OrderStatus, Side
+from exchange import views
+from exchange.commands import CancelOrder, CancelOrders, MoveMargin, PlaceOrder, SetLeverage
+from exchange.events import CommandRejected, Event, OrderCancelled
+from exchange.exchange import Exchange
+from exchange.limits import CANCEL_IDS_MAX, REFERENCE_LENGTH_MAX
+from exchange.rejects import Reject
+
+
+@final
+class Trading:
+    """The handlers that change something."""
+
+    __slots__ = ("_desk",)
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    async def place(self, request: Request, receive: Receive) -> Answer:
+        """POST /auth/order."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=True)
+        fields = form.fields
+        desk.need_time(fields, request)
+        command, pair = orders.place(fields, key.account_id, desk.pairs)
+        if "is_test" in fields and forms.flag(fields, "is_test"):
+            return self._test(command, pair, key)
+        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_order)
+
+    def _test(self, command: PlaceOrder, pair: Pair, key: Key) -> Answer:
+        """What the order would be refused for; else the order as it would be accepted, under no id."""
+        desk = self._desk
+        exchange = desk.sequencer.exchange
+        now_ms = max(desk.clock(), desk.sequencer.time_ms)
+        event = exchange.check(command, now_ms)
+        if event is not None:
+            return refused(event)
+        order = Placed(0, command, command.qty, command.price, OrderStatus.ACTIVE)
+        return Reply(desk, key, pair).answer(order, exchange, now_ms)
+
+    async def place_bulk(self, request: Request, receive: Receive) -> Answer:
+        """POST /auth/order/bulk."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=True)
+        desk.need_times(form, request)
+        command, pair = orders.batch(form, key.account_id, desk.pairs)
+        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_batch)
+
+    async def close(self, request: Request, receive: Receive) -> Answer:
+        """POST /auth/close. The core refuses when the position changed its side on the way."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=True)
+        fields = form.fields
+        desk.need_time(fields, request)
+        pair = desk.pairs.need(forms.needed(fields, "pair"))
+        position = views.position(desk.sequencer.exchange, key.account_id, pair.market_id)
+        side = Side.SELL if position is not None and position.qty > 0 else Side.BUY
+        command = orders.close(fields, key.account_id, pair, side)
+        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_order)
+
+    # --- cancels -----------------------------------------------------------------------------------------------------
+
+    async def cancel(self, request: Request, receive: Receive) -> Answer:
+        """POST /auth/cancel."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=True)
+        fields = form.fields
+        desk.check_time(fields, request)
+        name = forms.word(fields, "client_order_id", most=REFERENCE_LENGTH_MAX, code="INVALID_CLIENT_ORDER_ID")
+        order_id = 0
+        if not name:
+            found = ids.decode(ids.ORDER, forms.needed(fields, "id"))
+            if found is None:
+                raise NotFound("id", Reject.ORDER_NOT_FOUND.value, Reject.ORDER_NOT_FOUND.name)
+            order_id = found
+        outcome = await desk.sequencer.submit(CancelOrder(key.account_id, order_id, name), cancelled)
+        if isinstance(outcome, CommandRejected):
+            return refused(outcome)
+        rows = await self._closed(key, outcome)
+        return success(rows[0])
+
+    async def cancel_bulk(self, request: Request, receive: Receive) -> Answer:
+        """POST /auth/cancel/bulk. Ids that are not open are passed over; no ids at all means every order."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=True)
+        desk.check_time(form.fields, request)
+        order_ids: tuple[int, ...] = ()
+        if form.ids is not None:
+            if len(form.ids) > CANCEL_IDS_MAX:
+                raise Malformed("ids", f"ids holds more than {CANCEL_IDS_MAX} ids.")
+            known = [ids.decode(ids.ORDER, text) for text in form.ids]
+            order_ids = tuple(dict.fromkeys(order_id for order_id in known if order_id))
+            if not order_ids:
+                return success([])
+        outcome = await desk.sequencer.submit(CancelOrders(key.account_id, order_ids), cancelled)
+        if isinstance(outcome, CommandRejected):
+            return refused(outcome)
+        return success(await self._closed(key, outcome))
+
+    async def _closed(self, key: Key, order_ids: list[int]) -> list[Json]:
+        """Orders that were just cancelled."""
+        desk = self._desk
+        found = []
+        for order_id in order_ids:
+            row = await desk.queries.order(key.account_id, order_id)
+            if row is not None:
+                found.append(order_of_row(row, desk.pairs.of(row.market_id), key.customer_id, []))
+        return found
+
+    # --- isolated margin ---------------------------------------------------------------------------------------------
+
+    async def set_leverage(self, request: Request, receive: Receive) -> Answer:
+        """POST /leverage."""
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=False)
+        fields = form.fields
+        desk.check_time(fields, request)
+        pair = desk.pairs.need(forms.needed(fields, "pair"))
+        leverage_e2 = wire.hundredths(forms.needed(fields, "leverage"), "leverage")
+        command = SetLeverage(key.account_id, pair.market_id, leverage_e2)
+        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_account)
+
+    async def fund(self, request: Request, receive: Receive) -> Answer:
+        """POST /fund: add margin to an isolated position."""
+        return await self._move_margin(request, receive, 1)
+
+    async def draw(self, request: Request, receive: Receive) -> Answer:
+        """POST /draw: take margin out of an isolated position."""
+        return await self._move_margin(request, receive, -1)
+
+    async def _move_margin(self, request: Request, receive: Receive, sign: int) -> Answer:
+        desk = self._desk
+        key, form = await desk.enter(request, receive, is_signed=False)
+        fields = form.fields
+        desk.check_time(fields, request)
+        pair = desk.pairs.need(forms.needed(fields, "pair"))
+        money = wire.money(forms.needed(fields, "qty"), "qty")
+        command = MoveMargin(key.account_id, pair.market_id, sign * money)
+        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_account)
+
+
+@final
+class Reply:
+    """Makes the answer in the step in which the command is applied, so that it shows that moment's state."""
+
+    __slots__ = ("_desk", "_key", "_pair")
+
+    def __init__(self, desk: Desk, key: Key, pair: Pair) -> None:
+        self._desk = desk
+        self._key = key
+        self._pair = pair
+
+    def to_order(self, events: list[Event], exchange: Exchange) -> Answer:
+        """The answer to one order."""
+        first = events[0]
+        if isinstance(first, CommandRejected):
+            return refused(first)
+        return self.answer(placed(events)[0], exchange, self._desk.sequencer.time_ms)
+
+    def answer(self, order: Placed, exchange: Exchange, now_ms: int) -> Answer:
+        """An order with the account as it stands after it."""
+        desk = self._desk
+        pair = self._pair
+        account_id = self._key.account_id
+        positions = desk.positions(exchange, account_id)
+        return success(
+            {
+                "order": self._order(order, exchange, now_ms),
+                "balances": desk.balances(exchange, account_id),
+                "positions": positions,
+                "position": positions.get(pair.name) or desk.position(exchange, account_id, pair),
+            }
+        )
+
+    def to_batch(self, events: list[Event], exchange: Exchange) -> Answer:
+        """The answer to a bulk order."""
+        first = events[0]
+        if isinstance(first, CommandRejected):
+            return refused_in_batch(first)
+        desk = self._desk
+        pair = self._pair
+        account_id = self._key.account_id
+        now_ms = desk.sequencer.time_ms
+        positions = desk.positions(exchange, account_id)
+        return success(
+            {
+                "orders": [self._order(order, exchange, now_ms) for order in placed(events)],
+                "balances": desk.balances(exchange, account_id),
+                "positions": positions,
+                "position": positions.get(pair.name) or desk.position(exchange, account_id, pair),
+            }
+        )
+
+    def _order(self, order: Placed, exchange: Exchange, now_ms: int) -> Json:
+        """An order; its leverage is the market's when it named none."""
+        key = self._key
+        leverage_e2 = order.request.leverage_e2
+        if not leverage_e2:
+            view = views.position(exchange, key.account_id, self._pair.market_id)
+            leverage_e2 = view.set_leverage_e2 if view is not None else LEVERAGE_LEAST_E2
+        return order_of_placed(order, self._pair, key.customer_id, leverage_e2, now_ms)
+
+    def to_account(self, events: list[Event], exchange: Exchange) -> Answer:
+        """The answer to a change of leverage or margin."""
+        first = events[0]
+        if isinstance(first, CommandRejected):
+            return refused(first)
+        return success(self._desk.account(exchange, self._key.account_id))
+
+
+def cancelled(events: list[Event], _exchange: Exchange) -> list[int] | CommandRejected:
+    """The ids of the orders that a command cancelled, or its refusal."""
+    first = events[0] if events else None
+    if isinstance(first, CommandRejected):
+        return first
+    return [event.order_id for event in events if isinstance(event, OrderCancelled)]
