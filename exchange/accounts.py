@@ -113,7 +113,12 @@ def check_leverage(state: State, account: Account, market: Market, leverage_e2: 
     open_orders = account.open_orders.get(market.market_id)
     if open_orders is not None and open_orders.orders:
         left += margins.order_margin(account, market, open_orders)
-        left -= margins.reserve(market, position, open_orders.buys, open_orders.sells, leverage_e2)
+        held_margin = 0
+        if position is not None and position.qty:
+            held_margin = margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
+        left -= margins.reserve(
+            market, position, open_orders.buys, open_orders.sells, leverage_e2=leverage_e2, held_margin=held_margin
+        )
     if position is not None:
         left -= entry.leverage_gap(market, position, leverage_e2)
     return Reject.INSUFFICIENT_BALANCE if left < 0 else None
@@ -177,7 +182,7 @@ def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:
 def may_draw(market: Market, position: Position, amount: int) -> bool:
     """Tell whether the margin may fall by `amount`: unrealized losses count, unrealized profit does not."""
     backing = position.margin - amount + min(0, position.unrealized(market.mark_price, market.unit_value))
-    needed = margins.initial_margin(market, position.qty, position.owner.value, position.leverage_e2)
+    needed = margins.initial_margin(market, abs(position.qty), position.owner.value, position.leverage_e2)
     return position.margin >= amount and backing >= needed
 
 

@@ -16,7 +16,7 @@ def audit(exchange: Exchange) -> list[str]:
 
 
 def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
-    """sum(balances) + sum(margins) + sum(unrealized pnl) + insurance fund + fees = deposits - withdrawals"""
+    """sum(balances) + sum(margins) + sum(unrealized pnl) + insurance fund + fees = deposits - withdrawals."""
     treasury = state.treasuries[asset_id]
     held = treasury.fees + treasury.insurance_fund
     for account in state.accounts.values():
@@ -34,7 +34,7 @@ def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
 
 
 def _audit_market(state: State, market: Market, broken: list[str]) -> None:
-    """sum(position qty) = 0, entry notionals add up for each owner, no book is crossed"""
+    """sum(position qty) = 0, entry notionals add up for each owner, no book is crossed."""
     market_id = market.market_id
     total = longs = 0
     owners: dict[int, int] = {}

@@ -117,7 +117,7 @@ def range_edge(market: Market, sign: int, time_ms: int) -> int:
     if sign > 0:
         return reference * (PPM + market.range_ppm) // PPM // tick * tick
     low = -(-reference * (PPM - market.range_ppm) // (PPM * tick)) * tick
-    return low if low > tick else tick
+    return max(tick, low)
 
 
 def check_status(market: Market, position: Position | None, order: Order, time_ms: int) -> Reject | None:
@@ -233,18 +233,19 @@ def check_margin(
     """Check that the account can carry the order in a derivatives market, whatever of its orders fills first."""
     position = account.positions.get(market.market_id)
     buys, sells = margins.projected(market, account.open_orders.get(market.market_id), order, replaced)
-    needed = margins.reserve(market, position, buys, sells, leverage_e2)
+    held_margin = 0
+    if position is not None and position.qty:
+        held_margin = margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
     asset_id = market.quote_asset
-    left = margins.equity(state, account, asset_id) - needed
+    left = margins.equity(state, account, asset_id)
+    left -= margins.reserve(market, position, buys, sells, leverage_e2=leverage_e2, held_margin=held_margin)
     left -= margins.needed_elsewhere(state, account, asset_id, market.market_id)
     if account.is_isolated:
         if position is not None and position.leverage_e2 != leverage_e2:
             left -= leverage_gap(market, position, leverage_e2)
         is_covered = left >= 0 and (is_reducing(position, order) or is_position_sound(market, position, leverage_e2))
     else:
-        if position is not None and position.qty:
-            left -= margins.initial_margin(market, position.qty, position.owner.value, 0)
-        is_covered = left >= 0
+        is_covered = left >= held_margin
     if is_covered and not (account.is_isolated and is_reducing(position, order)):
         return None
     return check_reducing(state, account, market, order, position)
@@ -263,13 +264,14 @@ def check_batch_money(
         is_short = is_short or base > margins.withdrawable(state, account, market.base_asset)
         return Reject.INSUFFICIENT_BALANCE if is_short else None
     position = account.positions.get(market.market_id)
-    needed = margins.reserve(market, position, buys, sells, leverage_e2)
-    left = margins.equity(state, account, market.quote_asset) - needed
+    held_margin = 0
+    if position is not None and position.qty:
+        held_margin = margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
+    left = margins.equity(state, account, market.quote_asset)
+    left -= margins.reserve(market, position, buys, sells, leverage_e2=leverage_e2, held_margin=held_margin)
     left -= margins.needed_elsewhere(state, account, market.quote_asset, market.market_id)
     if not account.is_isolated:
-        if position is not None and position.qty:
-            left -= margins.initial_margin(market, position.qty, position.owner.value, 0)
-        return Reject.INSUFFICIENT_BALANCE if left < 0 else None
+        return Reject.INSUFFICIENT_BALANCE if left < held_margin else None
     if position is not None and position.leverage_e2 != leverage_e2:
         left -= leverage_gap(market, position, leverage_e2)
     is_covered = left >= 0 and is_position_sound(market, position, leverage_e2)
@@ -304,8 +306,8 @@ def leverage_gap(market: Market, position: Position, leverage_e2: int) -> int:
     if position.qty == 0:
         return 0
     backing = position.margin + min(0, position.unrealized(market.mark_price, market.unit_value))
-    gap = margins.initial_margin(market, position.qty, position.owner.value, leverage_e2) - backing
-    return gap if gap > 0 else 0
+    gap = margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2) - backing
+    return max(0, gap)
 
 
 def is_position_sound(market: Market, position: Position | None, leverage_e2: int) -> bool:
@@ -314,7 +316,7 @@ def is_position_sound(market: Market, position: Position | None, leverage_e2: in
         return True
     equity = position.margin + position.unrealized(market.mark_price, market.unit_value)
     equity += leverage_gap(market, position, leverage_e2) if position.leverage_e2 != leverage_e2 else 0
-    return equity >= margins.initial_margin(market, position.qty, position.owner.value, leverage_e2)
+    return equity >= margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
 
 
 def is_scope_sound(state: State, account: Account, market: Market, position: Position) -> bool:

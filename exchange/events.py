@@ -106,7 +106,8 @@ class BalanceChanged(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
 
 class OrderAccepted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
     """An order exists. `qty` and `price` are what the exchange made of the request: a reduce-only quantity cut to the
-    position, a market order's limit at the edge of the trading range."""
+    position, a market order's limit at the edge of the trading range.
+    """
 
     order_id: int
     request: PlaceOrder

@@ -49,7 +49,7 @@ def match(
                 order.leaves = leaves
                 return CancelReason.SELF_MATCH
             continue
-        qty = maker.tip if maker.tip < order.leaves else order.leaves
+        qty = min(order.leaves, maker.tip)
         if not market.is_spot:
             allowed = bearable(state, account, market, order, maker.price, qty, market.taker_fee_ppm)
             if allowed == 0:
@@ -191,9 +191,9 @@ def settle(
         book_money(taker_account, market, taker_position, taker, taker_pnl, taker_moved, taker_fee, trade_id, out)
     settle_orders(state, market, maker_account, maker, taker_account, taker, qty, out)
     if is_reduced:
-        resting.fit_reduce_only(state, maker_account, market, maker_account.positions[market.market_id].qty, out)
+        resting.fit_reduce_only(state, maker_account, market, out)
     if is_taker_reduced:
-        resting.fit_reduce_only(state, taker_account, market, taker_account.positions[market.market_id].qty, out)
+        resting.fit_reduce_only(state, taker_account, market, out)
     if price != market.last_price:
         market.last_price = price
         state.fired.extend(market.last_triggers.reached(price))
@@ -217,15 +217,15 @@ def settle_orders(
         resting.forget(state, maker_account, maker, OrderStatus.COMPLETED)
     elif market.is_spot:
         resting.relock(maker_account, market, open_orders)
-    if request_of(maker).oco:
+    if maker.oco:
         resting.shrink_oco(state, maker_account, market, maker, qty, out)
-    if request_of(taker).oco:
+    if taker.oco:
         resting.shrink_oco(state, taker_account, market, taker, qty, out)
 
 
 def longs(position: Position) -> int:
     """Return the position's share of the open interest."""
-    return position.qty if position.qty > 0 else 0
+    return max(0, position.qty)
 
 
 def position_of(account: Account, market: Market) -> Position:
@@ -269,7 +269,7 @@ def fill_position(
 
 def position_margin_of(market: Market, position: Position) -> int:
     """Return the initial margin of an isolated position at the mark."""
-    return margins.initial_margin(market, position.qty, position.owner.value, position.leverage_e2)
+    return margins.initial_margin(market, abs(position.qty), position.owner.value, position.leverage_e2)
 
 
 def book_money(

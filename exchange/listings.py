@@ -50,7 +50,7 @@ def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
     if index is not None:
         index.market_ids.append(command.market_id)
         if not market.is_spot:
-            market.mark_price = index.price
+            market.set_mark(index.price)
     out.append(MarketListed(command.market_id, instrument))
 
 

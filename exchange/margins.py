@@ -16,19 +16,18 @@ STALE: Final = -1
 """Not a mark price: the sums must be made anew."""
 
 
-def initial_margin(market: Market, qty: int, entry_notional: int, leverage_e2: int) -> int:
-    """Return the initial margin of `qty` lots (signed or not) at the mark; `leverage_e2` 0 under cross.
+def initial_margin(market: Market, lots: int, entry_notional: int, leverage_e2: int) -> int:
+    """Return the initial margin of `lots` at the mark; `leverage_e2` 0 under cross.
 
     `entry_notional` is the owner's in the market. Rounds: up.
     """
     floor_rate = leverage_rate(leverage_e2) if leverage_e2 else 0
-    notional = abs(qty) * market.mark_price * market.unit_value
-    return requirement(notional, market.initial_rate, market.initial_slope, entry_notional, floor_rate)
+    return requirement(lots * market.mark_value, market.initial_rate, market.initial_slope, entry_notional, floor_rate)
 
 
 def maintenance_margin(market: Market, position: Position) -> int:
     """Return the maintenance margin of a position at the mark. Rounds: up."""
-    notional = abs(position.qty) * market.mark_price * market.unit_value
+    notional = abs(position.qty) * market.mark_value
     return requirement(notional, market.maintenance_rate, market.maintenance_slope, position.owner.value)
 
 
@@ -37,7 +36,7 @@ def position_margin(account: Account, market: Market, position: Position) -> int
     if position.qty == 0:
         return 0
     leverage_e2 = position.leverage_e2 if account.is_isolated else 0
-    return initial_margin(market, position.qty, position.owner.value, leverage_e2)
+    return initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
 
 
 def loss_to_mark(market: Market, sign: int, price: int) -> int:
@@ -93,7 +92,7 @@ def sums_with(
     orders.extend(coming)
     for order in orders:
         fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, order)
-        oco = request_of(order).oco
+        oco = order.oco
         if oco:
             sums = SideSums()
             count_order(market, sums, order, order.leaves, fee_ppm)
@@ -138,7 +137,7 @@ def projected(
     if open_orders is None:
         open_orders = OpenOrders()
         open_orders.mark = market.mark_price
-    if going is not None or open_orders.oco_count or request_of(coming).oco:
+    if going is not None or open_orders.oco_count or coming.oco:
         return sums_with(market, open_orders, [coming], going)
     refresh(market, open_orders)
     buys = open_orders.buys
@@ -150,58 +149,47 @@ def projected(
     return (sums, sells) if coming.sign > 0 else (buys, sums)
 
 
+def reserve(
+    market: Market, position: Position | None, buys: SideSums, sells: SideSums, *, leverage_e2: int, held_margin: int
+) -> int:
+    """Return what an account's orders in a derivatives market need beside the position: the dearer side.
+
+    `held_margin` is the position's initial margin at that leverage. Under isolated margin (leverage not 0) the closing
+    of a position is paid from its own margin and needs nothing here.
+    """
+    buy_need = 0
+    if buys.qty:
+        buy_need = side_need(market, position, 1, buys, leverage_e2=leverage_e2, held_margin=held_margin)
+    if sells.qty:
+        sell_need = side_need(market, position, -1, sells, leverage_e2=leverage_e2, held_margin=held_margin)
+        if sell_need > buy_need:
+            return sell_need
+    return buy_need
+
+
 def side_need(
-    market: Market,
-    position: Position | None,
-    *,
-    sign: int,
-    sums: SideSums,
-    leverage_e2: int,
-    held_margin: int,
+    market: Market, position: Position | None, sign: int, sums: SideSums, *, leverage_e2: int, held_margin: int
 ) -> int:
     """Return what one side's orders need if all of them fill: initial margin on top of the position's, loss and fees.
 
     The side's reduce-only part first eats the position, then the rest of the side adds to what is left: the worst way
     in which the orders can fill.
     """
-    if sums.qty == 0:
-        return 0
-    qty = 0
-    entry = 0
-    owner_entry = 0
-    if position is not None:
-        qty = position.qty
-        entry = abs(position.entry_notional)
-        owner_entry = position.owner.value
-    held = qty * sign
+    if position is None or position.qty == 0:
+        entry = sums.notional * market.unit_value + (position.owner.value if position is not None else 0)
+        return initial_margin(market, sums.qty - sums.reduce_qty, entry, leverage_e2) + sums.loss + sums.fee
+    held = position.qty * sign
     eaten = min(sums.reduce_qty, -held) if held < 0 else 0
     lots = sums.qty - sums.reduce_qty + eaten
-    added_notional = sums.notional * market.unit_value
+    entry = position.owner.value
     if held >= 0:
-        after = held + lots
-        after_entry = owner_entry + added_notional
+        entry += sums.notional * market.unit_value
     elif lots <= -held:
-        return sums.loss + sums.fee if leverage_e2 == 0 else 0
+        return 0 if leverage_e2 else sums.loss + sums.fee
     else:
-        after = lots + held
-        after_entry = owner_entry - entry + div_up(added_notional * after, lots)
-    needed = initial_margin(market, after, after_entry, leverage_e2) - held_margin
-    return (needed if needed > 0 else 0) + sums.loss + sums.fee
-
-
-def reserve(market: Market, position: Position | None, buys: SideSums, sells: SideSums, leverage_e2: int) -> int:
-    """Return what an account's orders in a derivatives market need beside the position: the dearer side.
-
-    Under isolated margin the closing of a position is paid from its own margin and needs nothing here.
-    """
-    if buys.qty == 0 and sells.qty == 0:
-        return 0
-    held_margin = 0
-    if position is not None and position.qty:
-        held_margin = initial_margin(market, position.qty, position.owner.value, leverage_e2)
-    buy_need = side_need(market, position, sign=1, sums=buys, leverage_e2=leverage_e2, held_margin=held_margin)
-    sell_need = side_need(market, position, sign=-1, sums=sells, leverage_e2=leverage_e2, held_margin=held_margin)
-    return buy_need if buy_need > sell_need else sell_need
+        entry += div_up(sums.notional * market.unit_value * (lots + held), lots) - abs(position.entry_notional)
+    added = initial_margin(market, lots + held, entry, leverage_e2) - held_margin
+    return (max(0, added)) + sums.loss + sums.fee
 
 
 def order_margin(account: Account, market: Market, open_orders: OpenOrders) -> int:
@@ -211,7 +199,10 @@ def order_margin(account: Account, market: Market, open_orders: OpenOrders) -> i
     refresh(market, open_orders)
     position = account.positions.get(market.market_id)
     leverage_e2 = leverage_of(account, position)
-    return reserve(market, position, open_orders.buys, open_orders.sells, leverage_e2)
+    held_margin = position_margin(account, market, position) if position is not None else 0
+    return reserve(
+        market, position, open_orders.buys, open_orders.sells, leverage_e2=leverage_e2, held_margin=held_margin
+    )
 
 
 def leverage_of(account: Account, position: Position | None) -> int:
@@ -231,7 +222,7 @@ def equity(state: State, account: Account, asset_id: int) -> int:
         if position.qty:
             market = state.markets[market_id]
             if market.quote_asset == asset_id:
-                total += position.qty * market.mark_price * market.unit_value - position.entry_notional
+                total += position.qty * market.mark_value - position.entry_notional
     return total
 
 
@@ -244,7 +235,7 @@ def needed_elsewhere(state: State, account: Account, asset_id: int, market_id: i
             if position.qty and other_id != market_id:
                 market = markets[other_id]
                 if market.quote_asset == asset_id:
-                    total += initial_margin(market, position.qty, position.owner.value, 0)
+                    total += initial_margin(market, abs(position.qty), position.owner.value, 0)
     for other_id, open_orders in account.open_orders.items():
         if other_id != market_id and open_orders.orders:
             market = markets[other_id]
@@ -269,7 +260,7 @@ def withdrawable(state: State, account: Account, asset_id: int) -> int:
                     profit = position.unrealized(market.mark_price, market.unit_value)
                     if profit > 0:
                         total -= profit
-    return total if total > 0 else 0
+    return max(0, total)
 
 
 def scope_equity(state: State, account: Account, market: Market, position: Position) -> int:

@@ -94,6 +94,6 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
 
 def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None:
     """Move a market's mark price and collect the triggers it fires."""
-    market.mark_price = price
+    market.set_mark(price)
     out.append(MarkPriceChanged(market.market_id, price))
     state.fired.extend(market.mark_triggers.reached(price))

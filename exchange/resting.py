@@ -14,7 +14,7 @@ def order_from(account: Account, request: PlaceOrder) -> Order:
     """Make the order that a request asks for, without a number yet."""
     qty = request.qty
     icebergs = request.icebergs
-    return Order(
+    order = Order(
         0,
         account.account_id,
         account.owner_id,
@@ -27,6 +27,8 @@ def order_from(account: Account, request: PlaceOrder) -> Order:
         request.self_match,
         request,
     )
+    order.oco = request.oco
+    return order
 
 
 def open_orders_of(account: Account, market: Market) -> OpenOrders:
@@ -68,7 +70,9 @@ def enlist(state: State, account: Account, market: Market, order: Order) -> None
     """Put an order that rests in the book on its account's list and into its sums."""
     open_orders = open_orders_of(account, market)
     open_orders.orders[order.order_id] = order
-    if request_of(order).oco:
+    if order.reduce_only:
+        open_orders.reduce_only_count += 1
+    if order.oco:
         open_orders.oco_count += 1
         open_orders.mark = -1
     else:
@@ -102,7 +106,9 @@ def unlist(state: State, account: Account, market: Market, order: Order, lots: i
     """Take a resting order that left the book, with `lots` still counted, off the account's list and out of its sums."""
     open_orders = account.open_orders[market.market_id]
     del open_orders.orders[order.order_id]
-    if request_of(order).oco:
+    if order.reduce_only:
+        open_orders.reduce_only_count -= 1
+    if order.oco:
         open_orders.oco_count -= 1
         open_orders.mark = -1
     elif lots:
@@ -182,14 +188,13 @@ def reduce(
     out.append(OrderReduced(order.order_id, order.account_id, market.market_id, leaves, reason))
 
 
-def fit_reduce_only(state: State, account: Account, market: Market, qty: int, out: list[Event]) -> None:
-    """Shrink resting reduce-only orders to a position of `qty` lots (signed), least aggressive first, newest first."""
+def fit_reduce_only(state: State, account: Account, market: Market, out: list[Event]) -> None:
+    """Shrink resting reduce-only orders to what is left of the position, least aggressive first, newest first."""
     open_orders = account.open_orders.get(market.market_id)
-    if open_orders is None or not open_orders.orders:
+    if open_orders is None or not open_orders.reduce_only_count:
         return
+    qty = account.positions[market.market_id].qty
     orders = [order for order in open_orders.orders.values() if order.reduce_only]
-    if not orders:
-        return
     excess = 0
     for order in orders:
         if order.sign * qty >= 0:
@@ -211,13 +216,13 @@ def fit_reduce_only(state: State, account: Account, market: Market, qty: int, ou
 
 def oco_siblings(account: Account, market: Market, order: Order) -> list[Order]:
     """List the open orders of an order's OCO group but itself, by order id."""
-    oco = request_of(order).oco
+    oco = order.oco
     open_orders = account.open_orders.get(market.market_id)
     if not oco or open_orders is None:
         return []
-    found = [other for other in open_orders.orders.values() if other is not order and request_of(other).oco == oco]
+    found = [other for other in open_orders.orders.values() if other is not order and other.oco == oco]
     for trigger in open_orders.triggers.values():
-        if trigger.order is not order and request_of(trigger.order).oco == oco:
+        if trigger.order is not order and trigger.order.oco == oco:
             found.append(trigger.order)
     found.sort(key=_order_id)
     return found

@@ -79,7 +79,17 @@ class OpenOrders:
     `locked_quote` are what a spot market's orders hold locked in the account's balances.
     """
 
-    __slots__ = ("buys", "locked_base", "locked_quote", "mark", "oco_count", "orders", "sells", "triggers")
+    __slots__ = (
+        "buys",
+        "locked_base",
+        "locked_quote",
+        "mark",
+        "oco_count",
+        "orders",
+        "reduce_only_count",
+        "sells",
+        "triggers",
+    )
 
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}
@@ -88,6 +98,7 @@ class OpenOrders:
         self.sells: SideSums = SideSums()
         self.mark: int = 0
         self.oco_count: int = 0
+        self.reduce_only_count: int = 0
         self.locked_base: int = 0
         self.locked_quote: int = 0
 
@@ -143,8 +154,8 @@ class Index:
 class Market:
     """An instrument's live book, prices and status. Its terms are unpacked, for they are read with every order.
 
-    `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `open_interest` is the sum of the long
-    positions in lots.
+    `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `mark_value` is a lot's worth at the mark;
+    `open_interest` the sum of the long positions in lots.
     """
 
     __slots__ = (
@@ -164,6 +175,7 @@ class Market:
         "maintenance_slope",
         "maker_fee_ppm",
         "mark_price",
+        "mark_value",
         "mark_triggers",
         "market_id",
         "notional_min",
@@ -203,6 +215,7 @@ class Market:
         self.leverage_max_e2: int = instrument.leverage_max * 100
         self.status: MarketStatus = MarketStatus.TRADING
         self.mark_price: int = 0
+        self.mark_value: int = 0
         self.last_price: int = 0
         self.trade_ema: int = 0
         self.open_interest: int = 0
@@ -211,6 +224,11 @@ class Market:
         self.mark_triggers: TriggerBook = TriggerBook()
         self.index_triggers: TriggerBook = TriggerBook()
         self.last_triggers: TriggerBook = TriggerBook()
+
+    def set_mark(self, price: int) -> None:
+        """Move the mark price, and with it the value of a lot."""
+        self.mark_price = price
+        self.mark_value = price * self.unit_value
 
     def triggers(self, event: TriggerEvent) -> TriggerBook:
         """Return the orders that wait for this price."""

@@ -313,7 +313,7 @@ def _read_terms(state: State, record: MarketRecord) -> None:
     if index is not None:
         index.market_ids.append(record.market_id)
     market.status = record.status
-    market.mark_price = record.mark_price
+    market.set_mark(record.mark_price)
     market.last_price = record.last_price
     market.trade_ema = int(record.trade_ema)
 
