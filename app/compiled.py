@@ -78,7 +78,7 @@ def build() -> None:
     Raises: subprocess.CalledProcessError when mypyc or the C compiler fails.
     """
     made_from = fingerprint()
-    fresh = BUILD.with_name("core.making")
+    fresh = BUILD.with_name(f"core.making-{os.getpid()}")  # two builds at once do not meet
     shutil.rmtree(fresh, ignore_errors=True)
     names = []
     for path in _sources():
@@ -88,11 +88,14 @@ def build() -> None:
         if path.name not in MESSAGES and path.name != "__init__.py":
             names.append(str(name))
     (fresh / "setup.py").write_text(_SETUP, "ascii")
-    subprocess.run([sys.executable, "setup.py", *names], cwd=fresh, check=True)
-    shutil.rmtree(fresh / "build", ignore_errors=True)
-    (fresh / STAMP).write_text(made_from, "ascii")
-    shutil.rmtree(BUILD, ignore_errors=True)
-    fresh.rename(BUILD)
+    try:
+        subprocess.run([sys.executable, "setup.py", *names], cwd=fresh, check=True)
+        shutil.rmtree(fresh / "build", ignore_errors=True)
+        (fresh / STAMP).write_text(made_from, "ascii")
+        shutil.rmtree(BUILD, ignore_errors=True)
+        fresh.rename(BUILD)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def main() -> int:
