@@ -6,6 +6,7 @@ from sortedcontainers import SortedList
 
 from engine.order import BUY, SELL, Order
 
+
 @final
 class Level:
     """The orders of one side at one price, in two queues: those that show something, and hidden ones.
@@ -24,41 +25,6 @@ class Level:
         self.last: Order | None = None
         self.first_hidden: Order | None = None
         self.last_hidden: Order | None = None
-
-    def append(self, order: Order) -> None:
-        """Put an order at the back of its queue. The sums stay as they are."""
-        if order.hidden:
-            last = self.last_hidden
-            self.last_hidden = order
-            if last is None:
-                self.first_hidden = order
-        else:
-            last = self.last
-            self.last = order
-            if last is None:
-                self.first = order
-        if last is not None:
-            last.after = order
-            order.before = last
-
-    def unlink(self, order: Order) -> None:
-        """Take an order out of its queue. The sums stay as they are."""
-        before = order.before
-        after = order.after
-        if before is not None:
-            before.after = after
-            order.before = None
-        elif order.hidden:
-            self.first_hidden = after
-        else:
-            self.first = after
-        if after is not None:
-            after.before = before
-            order.after = None
-        elif order.hidden:
-            self.last_hidden = before
-        else:
-            self.last = before
 
 
 @final
@@ -132,13 +98,7 @@ class Book:
         Requires: the order has leaves, crosses nothing, and its id is not in the book.
         Cost: O(1); O(log n) in the levels when the price is new.
         """
-        leaves = order.leaves
-        peak = order.peak
-        order.tip = peak if 0 < peak < leaves else leaves
-        self.restore(order)
-
-    def restore(self, order: Order) -> None:
-        """Append an order exactly as it is, its tip included: what `resting()` listed, in that order, is that book."""
+        # Adding and removing are most of a book's work: no calls inside but to the ladder.
         price = order.price
         ladder = self.bids if order.sign > 0 else self.asks
         level = ladder.levels.get(price)
@@ -146,10 +106,35 @@ class Book:
             level = ladder.open(price)
         order.level = level
         self.orders[order.order_id] = order
-        level.total += order.leaves
+        tip = leaves = order.leaves
+        level.total += leaves
+        if order.hidden:
+            last = level.last_hidden
+            level.last_hidden = order
+            if last is None:
+                level.first_hidden = order
+        else:
+            if 0 < order.peak < leaves:
+                tip = order.peak
+            level.displayed += tip
+            last = level.last
+            level.last = order
+            if last is None:
+                level.first = order
+        order.tip = tip
+        if last is not None:
+            last.after = order
+            order.before = last
+
+    def restore(self, order: Order) -> None:
+        """Append an order exactly as it is, its tip included: what `resting()` listed, in that order, is that book."""
+        tip = order.tip
+        self.rest(order)
+        level = order.level
+        assert level is not None, "what rests has a level"
         if not order.hidden:
-            level.displayed += order.tip
-        level.append(order)
+            level.displayed += tip - order.tip
+        order.tip = tip
 
     def remove(self, order: Order) -> None:
         """Take an order out of the book. Its leaves stay written on it.
@@ -161,11 +146,27 @@ class Book:
         assert level is not None, "only a resting order can be removed"
         del self.orders[order.order_id]
         order.level = None
-        level.unlink(order)
-        level.total -= order.leaves
+        before = order.before
+        after = order.after
+        if before is not None:
+            before.after = after
+            order.before = None
+        elif order.hidden:
+            level.first_hidden = after
+        else:
+            level.first = after
+        if after is not None:
+            after.before = before
+            order.after = None
+        elif order.hidden:
+            level.last_hidden = before
+        else:
+            level.last = before
         if not order.hidden:
             level.displayed -= order.tip
-        if not level.total:
+        total = level.total - order.leaves
+        level.total = total
+        if not total:
             (self.bids if order.sign > 0 else self.asks).close(level)
 
     def reduce(self, order: Order, leaves: int) -> None:

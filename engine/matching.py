@@ -58,11 +58,8 @@ def trade(book: Book, maker: Order, taker: Order, qty: int) -> None:
     if not leaves:
         book.remove(maker)
     elif not tip:
-        tip = min(maker.peak, leaves)
-        maker.tip = tip
-        level.displayed += tip
-        level.unlink(maker)
-        level.append(maker)
+        book.remove(maker)
+        book.rest(maker)
 
 
 def self_match(book: Book, maker: Order, taker: Order) -> tuple[int, int]:
@@ -106,7 +103,9 @@ def cross(book: Book, taker: Order, log: list[tuple[int, int, int, int]] | None)
             if log is not None:
                 log.append((SELF_MATCHED, maker.order_id, maker_lost, taker_lost))
         else:
-            qty = min(taker.leaves, maker.tip)
+            qty = maker.tip
+            if qty > taker.leaves:
+                qty = taker.leaves
             trade(book, maker, taker, qty)
             if log is not None:
                 log.append((TRADED, maker.order_id, maker.price, qty))
