@@ -59,6 +59,11 @@ def is_used() -> bool:
     return not str(exchange.exchange.__file__).endswith(".py")
 
 
+def describe() -> str:
+    """Say which core runs."""
+    return "compiled (mypyc)" if is_used() else "interpreted"
+
+
 def fingerprint() -> str:
     """Return a digest of what a build depends on."""
     digest = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()}\n".encode())

@@ -58,13 +58,13 @@ class CreateKey(Request, frozen=True, tag="create_key"):
     label: str = ""
     scopes: tuple[str, ...] = ("read", "trade")
     networks: tuple[str, ...] = ()
-    expires_ms: int | None = None
+    expires_at_ms: int = 0  # 0: never
 
 
 class RevokeKey(Request, frozen=True, tag="revoke_key"):
     """End a key."""
 
-    key_id: str
+    api_key: str
 
 
 class Deposit(Request, frozen=True, tag="deposit"):
@@ -119,13 +119,13 @@ class AccountRow(msgspec.Struct, frozen=True):
 class KeyRow(msgspec.Struct, frozen=True):
     """A key without its secret."""
 
-    key_id: str
+    api_key: str
     account_id: int
     label: str
     scopes: tuple[str, ...]
     networks: tuple[str, ...]
-    expires_ms: int | None
-    revoked_ms: int | None
+    expires_at_ms: int
+    revoked_ms: int
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -133,6 +133,9 @@ class NewKey(msgspec.Struct, frozen=True):
 
     api_key: str
     secret_key: str
+
+    def __repr__(self) -> str:
+        return f"NewKey({self.api_key}, ...)"
 
 
 class MarketRow(msgspec.Struct, frozen=True):
@@ -152,6 +155,10 @@ class Balance(msgspec.Struct, frozen=True):
     asset: str
     amount: str
     is_repeat: bool
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It was done, and there is nothing more to say."""
 
 
 class _Good(msgspec.Struct, frozen=True, tag="ok", tag_field="answer"):

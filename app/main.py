@@ -15,6 +15,7 @@ from app.clock import Clock, wall_clock
 from app.feeds.choose import choose_feed
 from app.listings import Listings
 from app.listings import load as load_listings
+from app.operators import operated
 from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
 from app.settings import Settings
@@ -50,7 +51,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
             written["paths"].update(openapi.paths(table))
             for row in table:
                 app.register(route(row))
-            async with prices(store, settings, clock):
+            async with prices(store, settings, clock), operated(store, settings):
                 settle_memory()
                 yield
 

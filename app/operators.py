@@ -1,0 +1,203 @@
+"""What an operator's request does to the running exchange. Reads views; changes only through the sequencer and identity."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar, assert_never, final
+
+from app import compiled, control, demo
+from app.auth import Scope
+from app.control import AnyRequest, ControlServer, Refused
+from app.identity import KeyInfo
+from app.problems import Malformed
+from app.settings import Settings
+from app.store import Store
+from app.wire import MONEY_DECIMALS, money, plain
+from exchange import views
+from exchange.commands import Command, Deposit, OpenAccount, SetMarketStatus
+from exchange.events import AccountOpened, CommandRejected, Event, TransferRepeated
+from exchange.instrument import Asset, MarketStatus
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def operated(store: Store, settings: Settings) -> AsyncIterator[None]:
+    """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await demo.prepare(store, settings)
+    server = ControlServer(settings.data_dir, Operator(store))
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+@final
+class Operator:
+    """Answers operators' requests."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, request: AnyRequest) -> object:
+        """Do what is asked.
+
+        Raises: Refused with the reason; Unavailable.
+        """
+        if isinstance(request, control.Status):
+            return self._status()
+        if isinstance(request, control.Accounts):
+            return self._accounts()
+        if isinstance(request, control.OpenAccount):
+            return await self._open_account(request.name)
+        if isinstance(request, control.Keys):
+            return [_key_row(key) for key in await self._store.identity.keys(request.account_id)]
+        if isinstance(request, control.CreateKey):
+            return await self._create_key(request)
+        if isinstance(request, control.RevokeKey):
+            return await self._revoke_key(request.api_key)
+        if isinstance(request, control.Deposit):
+            return await self._deposit(request)
+        if isinstance(request, control.Markets):
+            return self._markets()
+        if isinstance(request, control.SetMarket):
+            return await self._set_market(request)
+        if isinstance(request, control.Skip):
+            return await self._skip(request)
+        assert_never(request)
+
+    def _status(self) -> control.StatusRow:
+        sequencer = self._store.sequencer
+        halted = None if sequencer.halted is None else str(sequencer.halted)
+        return control.StatusRow(sequencer.seq, compiled.describe(), halted)
+
+    def _accounts(self) -> list[control.AccountRow]:
+        symbols = {asset.asset_id: asset.symbol for asset in views.assets(self._store.exchange)}
+        return [self._account_row(account, symbols) for account in views.accounts(self._store.exchange)]
+
+    def _account_row(self, account: views.AccountView, symbols: dict[int, str]) -> control.AccountRow:
+        user = self._store.identity.user(account.owner_id)
+        held = {
+            symbols[balance.asset_id]: plain(balance.amount, MONEY_DECIMALS)
+            for balance in views.balances(self._store.exchange, account.account_id)
+            if balance.amount
+        }
+        mode = "isolated" if account.is_isolated else "cross"
+        return control.AccountRow(account.account_id, user.name if user is not None else "", mode, held)
+
+    async def _open_account(self, name: str) -> control.AccountRow:
+        if not name.strip():
+            raise Refused("An account needs the name of its owner.")
+        identity = self._store.identity
+        user = identity.user_named(name) or await identity.create_user(name)
+        opened = _first(await self._submit(OpenAccount(f"operator {uuid.uuid4()}", user.owner_id)), AccountOpened)
+        return control.AccountRow(opened.account_id, user.name, "cross", {})
+
+    async def _create_key(self, request: control.CreateKey) -> control.NewKey:
+        account = views.account(self._store.exchange, request.account_id)
+        if account is None:
+            raise Refused(f"There is no account {request.account_id}.")
+        scopes = Scope(0)
+        for name in request.scopes:
+            if name.upper() not in Scope.__members__:
+                raise Refused(f"There is no scope {name!r}: choose from {', '.join(Scope.__members__).lower()}.")
+            scopes |= Scope[name.upper()]
+        try:
+            key = await self._store.identity.create_key(
+                account.owner_id,
+                account.account_id,
+                label=request.label,
+                scopes=scopes,
+                networks=request.networks,
+                expires_at_ms=request.expires_at_ms,
+            )
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return control.NewKey(key.api_key, key.secret)
+
+    async def _revoke_key(self, api_key: str) -> control.Done:
+        if not await self._store.identity.revoke_key(api_key):
+            raise Refused("There is no key of this name in force.")
+        return control.Done()
+
+    async def _deposit(self, request: control.Deposit) -> control.Balance:
+        asset = self._asset(request.asset)
+        try:
+            amount = money(request.amount, "amount")
+        except Malformed as error:
+            raise Refused(str(error)) from error
+        command = Deposit(request.reference, request.account_id, asset.asset_id, amount)
+        events = await self._submit(command)
+        held = {row.asset_id: row.amount for row in views.balances(self._store.exchange, request.account_id)}
+        return control.Balance(
+            asset.symbol,
+            plain(held.get(asset.asset_id, 0), MONEY_DECIMALS),
+            is_repeat=any(isinstance(event, TransferRepeated) for event in events),
+        )
+
+    def _asset(self, symbol: str) -> Asset:
+        for asset in views.assets(self._store.exchange):
+            if asset.symbol == symbol:
+                return asset
+        raise Refused(f"There is no asset {symbol!r}.")
+
+    def _markets(self) -> list[control.MarketRow]:
+        return [_market_row(market) for market in views.markets(self._store.exchange)]
+
+    async def _set_market(self, request: control.SetMarket) -> control.MarketRow:
+        market = next((row for row in views.markets(self._store.exchange) if _symbol(row) == request.symbol), None)
+        if market is None:
+            raise Refused(f"There is no market {request.symbol!r}.")
+        if request.status not in MarketStatus.__members__:
+            raise Refused(f"There is no status {request.status!r}: choose from {', '.join(MarketStatus.__members__)}.")
+        await self._submit(SetMarketStatus(market.market_id, MarketStatus[request.status]))
+        changed = views.market(self._store.exchange, market.market_id)
+        assert changed is not None
+        return _market_row(changed)
+
+    async def _skip(self, request: control.Skip) -> control.Done:
+        if not request.reason.strip():
+            raise Refused("To pass over a command needs a reason.")
+        try:
+            await self._store.sequencer.skip(request.seq, request.reason)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        return control.Done()
+
+    async def _submit(self, command: Command) -> list[Event]:
+        events = await self._store.sequencer.submit(command)
+        if events and isinstance(events[0], CommandRejected):
+            raise Refused(events[0].reject.value)
+        return events
+
+
+def _first(events: list[Event], kind: type[T]) -> T:
+    found = events[0]
+    assert isinstance(found, kind), found
+    return found
+
+
+def _symbol(market: views.MarketView) -> str:
+    return market.instrument.symbol
+
+
+def _market_row(market: views.MarketView) -> control.MarketRow:
+    prices = [
+        plain(price, market.instrument.price_decimals) if price else ""
+        for price in (market.index_price, market.mark_price, market.last_price)
+    ]
+    return control.MarketRow(market.market_id, _symbol(market), market.status.name, *prices)
+
+
+def _key_row(key: KeyInfo) -> control.KeyRow:
+    return control.KeyRow(
+        key.api_key,
+        key.account_id,
+        key.label,
+        tuple(str(scope.name).lower() for scope in key.scopes),
+        key.networks,
+        key.expires_at_ms,
+        key.revoked_ms,
+    )
