@@ -94,21 +94,23 @@ def cross(book: Book, taker: Order, log: list[tuple[int, int, int, int]] | None)
     Each meeting is appended to `log`: see TRADED and SELF_MATCHED.
     """
     owner_id = taker.owner_id
-    while taker.leaves:
+    leaves = taker.leaves
+    while leaves:
         maker = next_maker(book, taker)
         if maker is None:
             return
-        if maker.owner_id == owner_id:
-            maker_lost, taker_lost = self_match(book, maker, taker)
-            if log is not None:
-                log.append((SELF_MATCHED, maker.order_id, maker_lost, taker_lost))
-        else:
+        if maker.owner_id != owner_id:
             qty = maker.tip
-            if qty > taker.leaves:
-                qty = taker.leaves
+            if qty > leaves:
+                qty = leaves
             trade(book, maker, taker, qty)
             if log is not None:
                 log.append((TRADED, maker.order_id, maker.price, qty))
+        else:
+            maker_lost, taker_lost = self_match(book, maker, taker)
+            if log is not None:
+                log.append((SELF_MATCHED, maker.order_id, maker_lost, taker_lost))
+        leaves = taker.leaves
 
 
 def would_take(book: Book, sign: int, price: int) -> bool:
