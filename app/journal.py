@@ -30,7 +30,13 @@ _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 _HEADER: Final = struct.Struct(">qqq")
 
 # What a database says when it is away, going, or has lost us. Anything else it says is about our statement.
-UNREACHABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says when the server's farewell arrived while nobody asked
+)
 
 _INSERT: Final = (
     "INSERT INTO journal (first_seq, count, time_ms, records, hash, skipped_seq) VALUES ($1, $2, $3, $4, $5, $6)"
@@ -189,11 +195,11 @@ class Journal:
             await insert.fetch(first_seq, count, time_ms, records, link, skipped_by(commands), timeout=self._timeout_s)
         except BaseException as error:
             self._drop()
-            if isinstance(error, UNREACHABLE):
-                raise JournalUnavailable(
-                    f"The journal did not answer, so the outcome is unknown: {_words(error)}", is_unknown=True
-                ) from error
-            raise
+            if not isinstance(error, Exception):
+                raise
+            # Whatever was said: the row may be there.
+            why = f"The journal did not answer, so the outcome is unknown: {_words(error)}"
+            raise JournalUnavailable(why, is_unknown=True) from error
         self.head = Head(first_seq + count - 1, time_ms, link)
         return first_seq
 

@@ -1,0 +1,67 @@
+"""A wire between client and database that can be cut, or let the question through and keep the answer."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+_SOCKET = ".s.PGSQL.5432"
+
+
+class Proxy:
+    """Stands before a server's Unix socket. `url` leads through it."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = f"{parse_qs(parts.query)['host'][0]}/{_SOCKET}"
+        self._folder = Path(tempfile.mkdtemp(prefix="proxy-"))
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path}?host={quote(str(self._folder), safe='')}"
+        self.keeps_answers = False
+        """Questions reach the server, answers do not come back."""
+        self.is_cut = False
+        """Nobody gets through, new connections included."""
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Proxy":
+        self._server = await asyncio.start_unix_server(self._serve, self._folder / _SOCKET)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        shutil.rmtree(self._folder)
+
+    def cut(self) -> None:
+        """Close every connection."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_cut:
+            writer.close()
+            return
+        far_reader, far_writer = await asyncio.open_unix_connection(self._target)
+        self._writers |= {writer, far_writer}
+        self._start(self._copy(reader, far_writer, are_answers=False))
+        self._start(self._copy(far_reader, writer, are_answers=True))
+
+    def _start(self, copying: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(copying)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, are_answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if not (are_answers and self.keeps_answers):
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()
