@@ -145,6 +145,20 @@ def fillable(book: Book, taker: Order) -> bool:
     return needed <= 0
 
 
+def in_reach(book: Book, taker: Order) -> list[Order]:
+    """List the resting orders at prices good enough for the taker, best price first; shown ones before hidden ones."""
+    found: list[Order] = []
+    ladder = book.asks if taker.sign == BUY else book.bids
+    for level in ladder.by_price():
+        if not crosses(taker.sign, taker.price, level.price):
+            break
+        for order in (level.first, level.first_hidden):
+            while order is not None:
+                found.append(order)
+                order = order.after
+    return found
+
+
 def _own_leaves(order: Order | None, owner_id: int) -> int:
     """Sum an owner's leaves in an order and those behind it."""
     leaves = 0

@@ -129,8 +129,6 @@ def apply_leverage(account: Account, market: Market, leverage_e2: int, out: list
     position = account.positions.get(market.market_id)
     if position is None:
         position = account.positions[market.market_id] = Position(market.owner(account.owner_id))
-    if position.leverage_e2 == leverage_e2:
-        return
     gap = entry.leverage_gap(market, position, leverage_e2)
     position.leverage_e2 = leverage_e2
     out.append(LeverageSet(account.account_id, market.market_id, leverage_e2))

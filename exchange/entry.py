@@ -5,7 +5,7 @@ form, tick, lot, bounds -> market's status -> reduce-only -> trading range -> po
 
 from typing import Final
 
-from engine.matching import fillable, would_take
+from engine.matching import fillable, in_reach, would_take
 from engine.order import Order, Side, TimeInForce, TriggerEvent
 from exchange import margins
 from exchange.commands import PlaceOrder
@@ -51,9 +51,9 @@ def check_form(account: Account, market: Market, request: PlaceOrder) -> Reject 
         return Reject.INVALID_OCO
     if len(request.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
         return Reject.INVALID_CLIENT_ORDER_ID
-    if request.leverage_e2 and account.is_isolated and not market.is_spot:
-        if not 100 <= request.leverage_e2 <= market.leverage_max_e2:
-            return Reject.INVALID_LEVERAGE
+    is_leveraged = request.leverage_e2 != 0 and account.is_isolated and not market.is_spot
+    if is_leveraged and not 100 <= request.leverage_e2 <= market.leverage_max_e2:
+        return Reject.INVALID_LEVERAGE
     if market.is_spot and (request.reduce_only or request.close_on_trigger or request.is_close):
         return Reject.NOT_ON_SPOT
     return check_trigger_form(market, request) if is_trigger(request) else None
@@ -122,15 +122,16 @@ def range_edge(market: Market, sign: int, time_ms: int) -> int:
 
 def check_status(market: Market, position: Position | None, order: Order, time_ms: int) -> Reject | None:
     """Check that the market takes this kind of order now."""
-    status = market.status
-    if status is not MarketStatus.TRADING:
-        if status is not MarketStatus.REDUCE_ONLY or not (order.reduce_only or is_reducing(position, order)):
+    if market.status is not MarketStatus.TRADING:
+        is_taken = market.status is MarketStatus.REDUCE_ONLY and (order.reduce_only or is_reducing(position, order))
+        if not is_taken:
             return Reject.MARKET_CLOSED
-    if not market.is_spot:
-        if market.mark_price == 0:
-            return Reject.NO_PRICE
-        if is_index_old(market, time_ms) and not (order.reduce_only or is_reducing(position, order)):
-            return Reject.NO_PRICE
+    if market.is_spot:
+        return None
+    if market.mark_price == 0:
+        return Reject.NO_PRICE
+    if is_index_old(market, time_ms) and not (order.reduce_only or is_reducing(position, order)):
+        return Reject.NO_PRICE
     return None
 
 
@@ -193,11 +194,38 @@ def check_entry(
     request = request_of(order)
     if request.post_only and would_take(market.book, order.sign, order.price):
         return Reject.WOULD_TAKE
-    if request.time_in_force is TimeInForce.FOK and not fillable(market.book, order):
+    if request.time_in_force is TimeInForce.FOK and not is_sure_to_fill(state, market, order):
         return Reject.CANNOT_FILL
     if market.is_spot:
         return check_spot_funds(state, account, market, order, replaced)
     return check_margin(state, account, market, order, leverage_e2, replaced)
+
+
+def is_sure_to_fill(state: State, market: Market, order: Order) -> bool:
+    """Tell whether the order will be filled in full whatever its fills do to the orders it meets.
+
+    A fill may take away other resting orders: reduce-only ones of a position that it closes, OCO siblings, and those
+    whose account cannot bear them. Their volume counts as if it were gone.
+    """
+    if not fillable(market.book, order):
+        return False
+    unsure = 0
+    costs: dict[int, int] = {}
+    for maker in in_reach(market.book, order):
+        if maker.owner_id == order.owner_id:
+            continue
+        account = state.accounts[maker.account_id]
+        cost = margins.cost_to_fill(market, maker.sign, maker.price, maker.leaves, market.maker_fee_ppm)
+        cost = costs[maker.account_id] = costs.get(maker.account_id, 0) + cost
+        funds = 0 if account.is_isolated else margins.equity(state, account, market.quote_asset)
+        if maker.reduce_only or maker.oco or (cost > max(0, funds) and not market.is_spot):
+            unsure += maker.leaves
+    if unsure == 0:
+        return True
+    order.leaves += unsure
+    is_sure = fillable(market.book, order)
+    order.leaves -= unsure
+    return is_sure
 
 
 def check_room(account: Account, market: Market, added: int) -> Reject | None:
@@ -243,6 +271,8 @@ def check_margin(
     if account.is_isolated:
         if position is not None and position.leverage_e2 != leverage_e2:
             left -= leverage_gap(market, position, leverage_e2)
+            if left < 0:
+                return Reject.INSUFFICIENT_BALANCE
         is_covered = left >= 0 and (is_reducing(position, order) or is_position_sound(market, position, leverage_e2))
     else:
         is_covered = left >= held_margin

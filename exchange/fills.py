@@ -91,9 +91,7 @@ def bearable(state: State, account: Account, market: Market, order: Order, price
 
     All of it, nothing, or under isolated margin only the part that closes the position. Units: lots.
     """
-    cost = margins.loss_to_mark(market, order.sign, price) * qty
-    if fee_ppm > 0:
-        cost += fee(qty * price * market.unit_value, fee_ppm)
+    cost = margins.cost_to_fill(market, order.sign, price, qty, fee_ppm)
     if cost == 0 and not account.is_isolated:
         return qty
     if not account.is_isolated:

@@ -9,7 +9,7 @@ from typing import Final
 from engine.order import Order
 from exchange.state import Account, Market, OpenOrders, SideSums, State, request_of
 from risk.fixed import div_up
-from risk.margin import fee_for_each_lot, leverage_rate, requirement
+from risk.margin import fee, fee_for_each_lot, leverage_rate, requirement
 from risk.position import Position
 
 STALE: Final = -1
@@ -43,6 +43,12 @@ def loss_to_mark(market: Market, sign: int, price: int) -> int:
     """Return what one lot loses at once when it fills at `price`: the mark price compensation. Units: money."""
     gap = (price - market.mark_price) * sign
     return gap * market.unit_value if gap > 0 else 0
+
+
+def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int) -> int:
+    """Return what a fill costs its scope at once: the loss to mark and the fee. Rounds: fees up."""
+    cost = fee(lots * price * market.unit_value, fee_ppm) if fee_ppm > 0 else 0
+    return cost if market.is_spot else cost + loss_to_mark(market, sign, price) * lots
 
 
 def count_order(market: Market, sums: SideSums, order: Order, lots: int, fee_ppm: int) -> None:

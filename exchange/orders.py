@@ -29,6 +29,13 @@ def leverage_for(account: Account, market: Market, request: PlaceOrder) -> int:
     return request.leverage_e2 or margins.leverage_of(account, account.positions.get(market.market_id))
 
 
+def needs_leverage(account: Account, market: Market, request: PlaceOrder) -> bool:
+    """Tell whether the request names another leverage than the stored one."""
+    if not request.leverage_e2 or not account.is_isolated or market.is_spot:
+        return False
+    return request.leverage_e2 != margins.leverage_of(account, account.positions.get(market.market_id))
+
+
 def check_request(
     state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int
 ) -> Reject | None:
@@ -51,16 +58,14 @@ def check_request(
 def check_trigger(account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int) -> Reject | None:
     """Check an order that will wait: the market must take it, and its direction must be known."""
     position = account.positions.get(market.market_id)
-    status = market.status
-    if status is not MarketStatus.TRADING:
-        if status is not MarketStatus.REDUCE_ONLY or not (order.reduce_only or request.close_on_trigger):
+    if market.status is not MarketStatus.TRADING:
+        is_reducing = order.reduce_only or request.close_on_trigger
+        if market.status is not MarketStatus.REDUCE_ONLY or not is_reducing:
             return Reject.MARKET_CLOSED
     if request.is_close and (position is None or position.qty == 0):
         return Reject.NO_POSITION
-    if request.trigger_price and request.trigger_direction is TriggerDirection.AUTO:
-        if market.price(event_of(market, request)) == 0:
-            return Reject.NO_PRICE
-    return None
+    needs_price = request.trigger_price != 0 and request.trigger_direction is TriggerDirection.AUTO
+    return Reject.NO_PRICE if needs_price and market.price(event_of(market, request)) == 0 else None
 
 
 def event_of(market: Market, request: PlaceOrder) -> TriggerEvent:
@@ -88,7 +93,7 @@ def place(state: State, command: PlaceOrder, time_ms: int, out: list[Event]) -> 
     if reject is not None:
         refuse(reject, out)
         return
-    if command.leverage_e2 and account.is_isolated and not market.is_spot:
+    if not entry.is_trigger(command) and needs_leverage(account, market, command):
         apply_leverage(account, market, command.leverage_e2, out)
     enter(state, account, market, order, command, time_ms, out)
     if state.fired:
@@ -183,7 +188,7 @@ def fire_one(state: State, order: Order, time_ms: int, out: list[Event]) -> None
     out.append(OrderTriggered(order.order_id, order.account_id, market.market_id, order.leaves, order.price))
     for sibling in resting.oco_siblings(account, market, order):
         resting.cancel(state, account, market, sibling, CancelReason.OCO, out)
-    if request.leverage_e2 and account.is_isolated and not market.is_spot:
+    if needs_leverage(account, market, request):
         apply_leverage(account, market, request.leverage_e2, out)
     fills.execute(state, account, market, order, time_ms, out)
 
@@ -233,9 +238,9 @@ def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event
     if rejected is not None:
         out.append(rejected)
         return
-    leverage_e2 = batch_leverage(command)
-    if leverage_e2 and account.is_isolated and not market.is_spot:
-        apply_leverage(account, market, leverage_e2, out)
+    for request in command.orders:
+        if not entry.is_trigger(request) and needs_leverage(account, market, request):
+            apply_leverage(account, market, request.leverage_e2, out)
     for request in command.orders:
         order = resting.order_from(account, request)
         if not entry.is_trigger(request):
@@ -276,7 +281,8 @@ def check_batch(
     for position_in_batch, request in enumerate(requests):
         order = resting.order_from(account, request)
         reject = check_batch_order(account, market, command, request, order, time_ms)
-        if reject is None and request.leverage_e2 and request.leverage_e2 != leverage_e2:
+        is_other = account.is_isolated and request.leverage_e2 not in (0, leverage_e2)
+        if reject is None and is_other:
             reject = Reject.INVALID_LEVERAGE
         name = request.client_order_id
         if reject is None and name:
