@@ -59,7 +59,7 @@ async def read_body(scope: Mapping[str, Any], receive: Receive) -> bytes:
     Raises: Denied, Malformed.
     """
     for name, value in scope["headers"]:
-        if name == b"content-length" and len(value) > 5 and int(value) > BODY_MAX:
+        if name == b"content-length" and len(value) >= 5 and int(value) > BODY_MAX:
             raise Denied(Denial.TOO_LARGE)
     message: Any = await receive()
     body: bytes = message.get("body", b"")

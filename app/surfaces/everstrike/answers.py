@@ -86,7 +86,7 @@ def refused(event: CommandRejected) -> Answer:
 def refused_in_batch(event: CommandRejected) -> Answer:
     """The answer to a batch that the core refused: the field says which order."""
     name = field_of(event)
-    field = f"orders[{event.index}]" if name is None else f"orders[{event.index}][{name}]"
+    field = name if name in (None, "orders") else f"orders[{event.index}][{name}]"
     return failure(503, event.reject.value, {"reject": event.reject.name, "field": field})
 
 

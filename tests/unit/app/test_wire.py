@@ -1,5 +1,5 @@
 from contextlib import suppress
-from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -165,7 +165,7 @@ def test_leverage_and_money() -> None:
 @given(units=st.integers(min_value=-(10**30), max_value=10**30), decimals=st.integers(min_value=0, max_value=10))
 def test_an_amount_leaves_with_its_own_digits(units: int, decimals: int) -> None:
     text = ENCODER.encode(wire.amount(units, decimals)).decode()
-    assert Decimal(text) == Decimal(units).scaleb(-decimals)
+    assert Fraction(text) == Fraction(units, 10**decimals)
 
 
 @pytest.mark.spec("WIRE-001")

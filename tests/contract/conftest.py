@@ -1,0 +1,60 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.db.connect import connect
+from app.db.embedded import DATABASE, EmbeddedServer
+from app.settings import Settings
+from tests.conftest import MASTER_KEY
+from tests.venue import Client, Venue, running_venue
+
+
+@pytest.fixture(scope="session")
+def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    asyncio.run(_create(postgres, "venue"))
+    data_dir: Path = tmp_path_factory.mktemp("venue")
+    settings = Settings(database_url=postgres.url("venue"), data_dir=data_dir, master_key=MASTER_KEY)
+    with running_venue(settings) as running:
+        yield running
+
+
+async def _create(postgres: EmbeddedServer, name: str) -> None:
+    admin = await connect(postgres.url("postgres"))
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+def alice(venue: Venue) -> Client:
+    return venue.client("alice")
+
+
+@pytest.fixture(scope="session")
+def bob(venue: Venue) -> Client:
+    return venue.client("bob")
+
+
+@pytest.fixture(scope="session")
+def ivy(venue: Venue) -> Client:
+    """Somebody in isolated margin."""
+    return venue.client("ivy", is_isolated=True)
+
+
+@pytest.fixture(scope="session")
+def carl(venue: Venue) -> Client:
+    """Somebody who never has a position."""
+    return venue.client("carl")
+
+
+@pytest.fixture(scope="session")
+def dora(venue: Venue) -> Client:
+    return venue.client("dora")
+
+
+@pytest.fixture(scope="session")
+def erin(venue: Venue) -> Client:
+    return venue.client("erin")
