@@ -171,12 +171,12 @@ class Sequencer:
                 await self._commit(self._batch)
         except BaseException as error:
             self.failure = error
-            if not isinstance(error, asyncio.CancelledError):
-                _log.critical("the sequencer has ended", exc_info=error)
+            _log.critical("the sequencer has ended: %s", why_of(error), exc_info=error)
             self._refuse(Stopped("The exchange has stopped on a fault."))
             _fail(self._batch, JournalUnavailable("The exchange stopped; the outcome is unknown.", is_unknown=True))
             self._fail_waiting(Stopped("The exchange has stopped on a fault."))
-            raise
+            if not isinstance(error, Exception):
+                raise
 
     def _take(self) -> list[_Entry]:
         """What waits, up to a bound, without callers who have gone. An operator's skip goes alone."""

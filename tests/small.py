@@ -24,6 +24,8 @@ USD, BTC = 1, 2
 PERP, SPOT = 1, 2
 NOW_MS = 1_700_000_000_000
 PRICE = 50_000_00
+OPENED_SEQ = 17
+"""The last command of `opening`."""
 
 
 def _instrument(kind: InstrumentKind) -> Instrument:
@@ -64,6 +66,7 @@ class FakeClock:
 def opening(now_ms: int = NOW_MS) -> list[Command]:
     """What makes the exchange ready to trade."""
     commands: list[Command] = [
+        Tick(),
         ListAsset(Asset(USD, "USD")),
         ListAsset(Asset(BTC, "BTC")),
         ListIndex(IndexTerms(1, "BTC", 2, single_source=True)),

@@ -332,13 +332,10 @@ class Projector:
                 await self._write_surely(self._writing)
                 self.seq, self._writing = self._writing.seq, None
                 self._written.set()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
+        except Exception as error:
             _log.critical("the projector has ended", exc_info=error)
             self.failure = error
             self._written.set()
-            raise
 
     async def _write_surely(self, batch: Pending) -> None:
         """Write a batch however often the database goes away. The checkpoint says whether it landed."""
