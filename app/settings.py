@@ -32,6 +32,11 @@ class Settings:
     master_key: str | None = field(default=None, repr=False)
     demo: bool = True
 
+    key_requests_per_s: int = 100
+    """Requests that an API key may make in the long run."""
+    key_burst: int = 500
+    """Requests that it may make at once."""
+
     queue_max: int = 10_000
     """Commands that may wait for the sequencer; one more is refused."""
     batch_max: int = 1_000
@@ -77,6 +82,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=database_url,
         master_key=read.text("EVERMARK_MASTER_KEY", "") or None,
         demo=read.flag("EVERMARK_DEMO", database_url is None),
+        key_requests_per_s=read.integer("EVERMARK_KEY_REQUESTS_PER_S", default.key_requests_per_s, 1, 1_000_000),
+        key_burst=read.integer("EVERMARK_KEY_BURST", default.key_burst, 1, 1_000_000),
         queue_max=read.integer("EVERMARK_QUEUE_MAX", default.queue_max, 1, 10_000_000),
         batch_max=read.integer("EVERMARK_BATCH_MAX", default.batch_max, 1, 100_000),
         journal_timeout_ms=read.integer("EVERMARK_JOURNAL_TIMEOUT_MS", default.journal_timeout_ms, 1, 600_000),

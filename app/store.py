@@ -96,7 +96,9 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
         await migrate(url)
         engine = engine_for(url)
         stack.push_async_callback(engine.dispose)
-        identity = Identity(engine, vault, clock=clock)
+        identity = Identity(
+            engine, vault, clock=clock, per_second=settings.key_requests_per_s, burst=settings.key_burst
+        )
         await identity.load()
         projector = Projector(url, interval_ms=settings.projector_interval_ms, rows_max=settings.projector_rows_max)
         stack.push_async_callback(projector.close)

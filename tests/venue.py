@@ -31,6 +31,8 @@ USD: Final = 1
 BTC: Final = 3
 INDEX_BTC: Final = 1
 DEADLINE_S: Final = 60.0
+RATE: Final = 1_000_000
+"""The clock stands, so that no token ever grows back."""
 
 T = TypeVar("T")
 
@@ -196,7 +198,7 @@ class Clock:
 def running_venue(settings: Settings) -> Iterator[Venue]:
     """An exchange with a price for bitcoin, until the block ends."""
     clock = Clock()
-    app = create_app(replace(settings, feed="none", demo=False), clock=clock)
+    app = create_app(replace(settings, feed="none", demo=False, key_requests_per_s=RATE, key_burst=RATE), clock=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
