@@ -1,6 +1,7 @@
 """The trigger book equals a plain list that is walked for every price."""
 
 from dataclasses import dataclass
+from random import Random
 from typing import TypeAlias
 
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ class Naive:
     price: int
     trail: int
     trail_ppm: int
-    seen: list[int]  # prices since a trailing stop became active
+    extreme: int = 0
 
     def is_past(self, current: int) -> bool:
         return current >= self.price if self.direction is TriggerDirection.RISE else current <= self.price
@@ -28,15 +29,14 @@ class Naive:
     def fires(self, current: int) -> bool:
         if not self.trail and not self.trail_ppm:
             return self.is_past(current)
-        if not self.seen and self.price and not self.is_past(current):
+        if self.extreme == 0 and self.price and not self.is_past(current):
             return False
-        self.seen.append(current)
         # in millionths of a price unit, so that nothing is rounded
         if self.sign == SELL:
-            distance = self.trail * 10**6 or max(self.seen) * self.trail_ppm
-            return current * 10**6 <= max(self.seen) * 10**6 - distance
-        distance = self.trail * 10**6 or min(self.seen) * self.trail_ppm
-        return current * 10**6 >= min(self.seen) * 10**6 + distance
+            self.extreme = max(self.extreme, current)
+            return current * 10**6 <= self.extreme * 10**6 - (self.trail * 10**6 or self.extreme * self.trail_ppm)
+        self.extreme = min(self.extreme or current, current)
+        return current * 10**6 >= self.extreme * 10**6 + (self.trail * 10**6 or self.extreme * self.trail_ppm)
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,54 @@ def real(order_id: int, add: Add) -> Trigger:
     return Trigger(order, TriggerEvent.MARK_PRICE, add.direction, add.price, add.trail, add.trail_ppm, 0)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(steps, min_size=1, max_size=60))
 def test_equal_to_a_plain_list(told: list[Step]) -> None:
+    play(told)
+
+
+def test_long_run_equal_to_a_plain_list() -> None:
+    """A wandering price, hundreds of triggers waiting: groups of trailing stops join, fire and are left."""
+    random = Random(20261121)
+    price = 1_000
+    told: list[Step] = []
+    for _ in range(3_000):
+        kind = random.random()
+        if kind < 0.3:
+            distance = random.choice([(0, 0), (random.randint(1, 150), 0), (0, random.randint(1, 150_000))])
+            is_at_once = distance != (0, 0) and random.random() < 0.5
+            told.append(
+                Add(
+                    random.choice([BUY, SELL]),
+                    random.choice([TriggerDirection.RISE, TriggerDirection.FALL]),
+                    0 if is_at_once else max(1, price + random.randint(-200, 200)),
+                    *distance,
+                )
+            )
+        elif kind < 0.35:
+            told.append(Remove(random.randrange(10**6)))
+        elif kind < 0.352:
+            told.append(Rebuild())
+        else:
+            price = max(300, price + random.randint(-12, 12))
+            told.append(Tell(price))
+    fired, waiting_max = play(told)
+    assert fired > 400
+    assert waiting_max > 100
+
+
+def play(told: list[Step]) -> tuple[int, int]:
+    """Tell both, compare after every step; give how many fired and how many waited at most."""
+    fired_count = waiting_max = 0
     book = TriggerBook()
     naive: list[Naive] = []
     for order_id, step in enumerate(told, start=1):
         if isinstance(step, Add):
             book.add(real(order_id, step))
-            naive.append(Naive(order_id, step.sign, step.direction, step.price, step.trail, step.trail_ppm, []))
+            naive.append(Naive(order_id, step.sign, step.direction, step.price, step.trail, step.trail_ppm))
         elif isinstance(step, Tell):
             fired = [waiting.order_id for waiting in naive if waiting.fires(step.price)]
+            fired_count += len(fired)
             naive = [waiting for waiting in naive if waiting.order_id not in fired]
             assert [trigger.order.order_id for trigger in book.reached(step.price)] == fired
         elif isinstance(step, Remove) and naive:
@@ -109,5 +146,6 @@ def test_equal_to_a_plain_list(told: list[Step]) -> None:
         book.check()
         assert [trigger.order.order_id for trigger in book.walk()] == [waiting.order_id for waiting in naive]
         for trigger, waiting in zip(book.walk(), naive, strict=True):
-            extreme = max if waiting.sign == SELL else min
-            assert trigger.extreme == (extreme(waiting.seen) if waiting.seen else 0)
+            assert trigger.extreme == waiting.extreme
+        waiting_max = max(waiting_max, len(naive))
+    return fired_count, waiting_max

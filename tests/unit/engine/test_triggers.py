@@ -2,8 +2,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from engine.order import Order, TriggerDirection, TriggerEvent
-from engine.triggers import Trigger, TriggerBook, direction_towards
+from engine.order import BUY, Order, TriggerDirection, TriggerEvent
+from engine.triggers import Group, Trigger, TriggerBook, direction_towards
 from tests.unit.engine.tables import order
 
 RISE, FALL, AUTO = TriggerDirection.RISE, TriggerDirection.FALL, TriggerDirection.AUTO
@@ -171,6 +171,25 @@ def test_stops_of_different_distance() -> None:
     assert tell(book, [100, 120, 111, 110, 90]) == [[], [], [], [1], [2]]
 
 
+def test_active_stops_share_their_extreme() -> None:
+    """TRAIL-011"""
+    book = book_of(trailing("1 sell", trail=10), trailing("2 sell", ppm=100_000))
+    assert tell(book, [200]) == [[]]
+    book.add(trailing("3 sell", trail=10))
+    assert tell(book, [195]) == [[]]
+    first, second, third = book.walk()
+    assert first.group is second.group is not third.group
+    assert [trigger.extreme for trigger in book.walk()] == [200, 200, 195]
+    assert tell(book, [198]) == [[]]
+    assert third.group is not first.group
+    assert tell(book, [201]) == [[]]
+    assert first.group is second.group is third.group
+    with pytest.raises(AssertionError):
+        first.extreme = 300
+    assert book.remove(1).extreme == 201
+    assert tell(book, [191, 181, 180]) == [[3], [], [2]]
+
+
 def test_stop_further_than_the_price_never_fires() -> None:
     assert tell(book_of(trailing("1 sell", trail=200)), [100, 1]) == [[], []]
 
@@ -187,15 +206,55 @@ def forget(book: TriggerBook) -> None:
     del book.triggers[1]
 
 
+def group_of(book: TriggerBook) -> Group:
+    group = book.triggers[3].group
+    assert group is not None
+    return group
+
+
 def raise_extreme(book: TriggerBook) -> None:
-    book.triggers[3].extreme = 150
+    group_of(book).extreme = 150
 
 
-def lower_extreme(book: TriggerBook) -> None:
-    book.triggers[3].extreme = 90
+def lower_stop(book: TriggerBook) -> None:
+    group_of(book).stop = 50
 
 
-@pytest.mark.parametrize("damage", [misplace_rise, misplace_fall, forget, raise_extreme, lower_extreme])
+def widen(book: TriggerBook) -> None:
+    book.triggers[3].trail = 20
+
+
+def change_side(book: TriggerBook) -> None:
+    book.triggers[3].order.sign = BUY
+
+
+def lose_group(book: TriggerBook) -> None:
+    book.triggers[3].leave_group()
+
+
+def invent(book: TriggerBook) -> None:
+    book.triggers[9] = plain(9, RISE, 130)
+
+
+def forget_active(book: TriggerBook) -> None:
+    del book.triggers[3]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        misplace_rise,
+        misplace_fall,
+        forget,
+        forget_active,
+        invent,
+        raise_extreme,
+        lower_stop,
+        widen,
+        change_side,
+        lose_group,
+    ],
+)
 def test_check_finds_damage(damage: Callable[[TriggerBook], None]) -> None:
     book = book_of(plain(1, RISE, 130), plain(2, FALL, 60), trailing("3 sell", trail=10))
     tell(book, [100])
