@@ -37,7 +37,7 @@ install: $(VENV)/run.stamp
 
 .PHONY: run
 run: $(VENV)/run.stamp  ## Start the exchange with demo accounts (PORT, DATA_DIR)
-	@exec $(BIN)/evermark run --demo
+	@exec $(BIN)/evermark run
 
 .PHONY: compile
 compile: $(VENV)/dev.stamp  ## Compile the core with mypyc into build/core (needs gcc and Python.h)

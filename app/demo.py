@@ -53,7 +53,7 @@ async def prepare(store: Store, settings: Settings) -> Demo | None:
         user = store.identity.user_named(name) or await store.identity.create_user(name)
         account_id = await _account(store, user)
         accounts.append(await _key(store.identity, user, account_id, known.get(name)))
-    demo = Demo(f"http://{_host(settings.host)}:{settings.port}", tuple(accounts))
+    demo = Demo(url_of(settings), tuple(accounts))
     _write(settings.data_dir / FILE_NAME, demo)
     return demo
 
@@ -107,11 +107,10 @@ def _write(path: Path, demo: Demo) -> None:
     making.replace(path)
 
 
-def _host(host: str) -> str:
-    """Where a client on this machine finds a server that listens on `host`."""
-    if host in {"0.0.0.0", "::", ""}:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
+def url_of(settings: Settings) -> str:
+    """Return where a client on this machine finds the exchange."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def curl_order(demo: Demo) -> str:

@@ -17,6 +17,8 @@ from app.main import create_app
 from app.settings import Settings
 
 BACKLOG: Final = 2048
+LEAVE_S: Final = 5
+"""How long a stop waits for requests under way: a body that never comes must not keep the exchange up."""
 
 
 @final
@@ -39,15 +41,29 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
     app = _Started(create_app(settings))
     server = _Server(
         uvicorn.Config(
-            app, loop="uvloop", http="httptools", lifespan="on", access_log=False, log_config=None, server_header=False
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            # Who stands in front could say that a request comes from anywhere, an allow-listed address among them.
+            proxy_headers=False,
+            timeout_graceful_shutdown=LEAVE_S,
         ),
         announce=lambda: announce(settings),
     )
     # uvicorn stops cleanly on these and then raises them again: by then a clean end is all there is to it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    with contextlib.closing(listener), contextlib.suppress(_Left):
-        server.run(sockets=[listener])
+    with contextlib.closing(listener):
+        try:
+            server.run(sockets=[listener])
+        except _Left:
+            return
+        except SystemExit:  # what uvicorn makes of a start that failed; the reason is told below
+            pass
     if app.fault is not None:
         raise app.fault
     if not server.started:
@@ -84,7 +100,7 @@ class _Started:
         if scope["type"] == "lifespan":
             await self._live(cast(LifeSpanScope, scope), cast(LifeSpanReceive, receive), cast(LifeSpanSend, send))
         else:
-            await self._app(cast(Scope, scope), cast(Receive, receive), cast(Send, send))
+            await self._app(scope, cast(Receive, receive), cast(Send, send))
 
     async def _live(self, scope: LifeSpanScope, receive: LifeSpanReceive, send: LifeSpanSend) -> None:
         async def pass_on(message: LifeSpanSendMessage) -> None:
@@ -93,9 +109,14 @@ class _Started:
 
         try:
             await self._app(scope, receive, pass_on)
-        except Fault as fault:
-            self.fault = fault
+        except* Fault as faults:  # the framework wraps it in a group
+            self.fault = _first(faults)
             await send({"type": "lifespan.startup.failed", "message": ""})  # said by the caller
+
+
+def _first(faults: BaseExceptionGroup[Fault]) -> Fault:
+    found = faults.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 @final

@@ -1,0 +1,354 @@
+"""The command line. What changes the exchange goes to the running one; what looks at the past reads the database."""
+
+import asyncio
+import importlib.util
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app import compiled, control
+from app.faults import Fault
+
+# Before anything imports the core. Modules that do are imported by the commands that need them.
+compiled.use()
+
+OK: Final = 0
+REFUSED: Final = 1
+"""The exchange says no, or what was checked is not in order. (2 is a command line that cannot be meant.)"""
+FAULT: Final = 3
+"""The world is not as it must be: no exchange, no database, wrong settings."""
+BENCHES: Final = ("book", "core", "journal", "http")
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    name="evermark",
+    help="Evermark: a perpetuals margin exchange that anyone can run.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+accounts_app = typer.Typer(no_args_is_help=True, help="See and open accounts.")
+keys_app = typer.Typer(no_args_is_help=True, help="See, make and end API keys.")
+markets_app = typer.Typer(no_args_is_help=True, help="See, halt and open markets.")
+app.add_typer(accounts_app, name="accounts", rich_help_panel="Operate")
+app.add_typer(keys_app, name="keys", rich_help_panel="Operate")
+app.add_typer(markets_app, name="markets", rich_help_panel="Operate")
+
+
+@app.callback()
+def options(
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", "-d", help="Where the exchange keeps its files. [env: DATA_DIR]")
+    ] = None,
+) -> None:
+    """Evermark: a perpetuals margin exchange that anyone can run."""
+    if data_dir is not None:
+        os.environ["DATA_DIR"] = str(data_dir)
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Run")
+def run(
+    host: Annotated[str, typer.Option(help="The address to listen at. [env: HOST]")] = "",
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port, 0 for any. [env: PORT]")] = None,
+    demo: Annotated[
+        bool | None, typer.Option("--demo/--no-demo", help="Demo accounts with money. [env: EVERMARK_DEMO]")
+    ] = None,
+) -> None:
+    """Start the exchange and serve until it is told to stop."""
+    from app.settings import Settings, from_environment
+
+    given = {"HOST": host, "PORT": "" if port is None else str(port)}
+    if demo is not None:
+        given["EVERMARK_DEMO"] = str(int(demo))
+    settings = from_environment({**os.environ, **{name: value for name, value in given.items() if value}})
+    from app import logs
+    from app.serve import serve
+    from app.welcome import welcome
+
+    logs.configure()
+
+    def announce(running: Settings) -> None:
+        welcome(out, running)
+
+    err.print(f"Starting Evermark in {settings.data_dir} ...", style="dim")
+    serve(settings, announce)
+    err.print("Evermark has stopped.", style="dim")
+
+
+@app.command("stop-db", rich_help_panel="Run")
+def stop_db() -> None:
+    """Stop the embedded PostgreSQL that a killed exchange left behind."""
+    from app.db.embedded import EmbeddedServer
+    from app.settings import from_environment
+
+    settings = from_environment()
+    if not settings.is_embedded:
+        raise control.Refused("DATABASE_URL names a database of your own; stop it yourself.")
+    if EmbeddedServer(settings.data_dir).stop_blocking():
+        out.print("[green]The database has stopped.[/green]")
+    else:
+        out.print("Nothing to stop: the database does not run, or an exchange uses it.")
+
+
+@app.command(rich_help_panel="Run")
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Which ones: {', '.join(BENCHES)}. All by default.")
+    ] = None,
+) -> None:
+    """Measure the exchange: book, core, journal, signed orders over HTTP."""
+    wanted = names or list(BENCHES)
+    unknown = [name for name in wanted if importlib.util.find_spec(f"bench.{name}") is None]
+    if unknown:
+        raise control.Refused(f"There is no benchmark {', '.join(unknown)}.")
+    for name in wanted:
+        out.rule(f"[bold]{name}")
+        code = subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=compiled.ROOT, check=False).returncode
+        if code:
+            raise control.Refused(f"The benchmark {name} failed ({code}).")
+
+
+# --- accounts, keys, money -------------------------------------------------------------------------------------------
+
+
+@accounts_app.command("list")
+def accounts_list() -> None:
+    """Every account with what it holds."""
+    rows = _ask(control.Accounts(), list[control.AccountRow])
+    table = _table("account", "owner", "margin", "balances")
+    for row in rows:
+        held = "  ".join(f"{amount} [dim]{asset}[/dim]" for asset, amount in row.balances.items())
+        table.add_row(str(row.account_id), row.owner, row.mode, held)
+    _print(table, rows, "There are no accounts yet: evermark accounts open NAME")
+
+
+@accounts_app.command("open")
+def accounts_open(
+    name: Annotated[str, typer.Argument(help="Who owns it; a new user if nobody has this name.")],
+) -> None:
+    """Open an account."""
+    row = _ask(control.OpenAccount(name), control.AccountRow)
+    out.print(f"[green]Account [bold]{row.account_id}[/bold] of {row.owner} is open.[/green]")
+    out.print(f"Its keys: [bold]evermark keys create {row.account_id}[/bold]")
+
+
+@keys_app.command("list")
+def keys_list(account: Annotated[int, typer.Argument(help="Of one account only.")] = 0) -> None:
+    """Every key, without its secret."""
+    rows = _ask(control.Keys(account), list[control.KeyRow])
+    table = _table("api key", "account", "label", "scopes", "from", "state")
+    for row in rows:
+        where = ", ".join(row.networks) or "anywhere"
+        table.add_row(row.api_key, str(row.account_id), row.label, " ".join(row.scopes), where, _key_state(row))
+    _print(table, rows, "There are no keys.")
+
+
+def _key_state(row: control.KeyRow) -> str:
+    if row.revoked_ms:
+        return f"[red]revoked[/red] {_date(row.revoked_ms)}"
+    if row.expires_at_ms:
+        is_over = row.expires_at_ms <= datetime.now(UTC).timestamp() * 1_000
+        return f"{'[red]expired[/red]' if is_over else 'until'} {_date(row.expires_at_ms)}"
+    return "[green]in force[/green]"
+
+
+@keys_app.command("create")
+def keys_create(
+    account: Annotated[int, typer.Argument(help="The account's number.")],
+    label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, trade, withdraw; repeat it. [default: read, trade]")
+    ] = None,
+    network: Annotated[list[str] | None, typer.Option(help="Only from here (CIDR); repeat it.")] = None,
+    days: Annotated[int, typer.Option(min=0, help="Ends after so many days; 0: never.")] = 0,
+) -> None:
+    """Make a key. Its secret is shown now and never again."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1_000)
+    request = control.CreateKey(
+        account,
+        label,
+        tuple(scope or ("read", "trade")),
+        tuple(network or ()),
+        now_ms + days * 86_400_000 if days else 0,
+    )
+    key = _ask(request, control.NewKey)
+    out.print(f"api key     [bold]{key.api_key}[/bold]", soft_wrap=True)
+    out.print(f"secret key  [bold]{key.secret_key}[/bold]", soft_wrap=True)
+    err.print("The secret is not shown again.", style="yellow")
+
+
+@keys_app.command("revoke")
+def keys_revoke(api_key: str) -> None:
+    """End a key at once."""
+    _ask(control.RevokeKey(api_key), control.Done)
+    out.print(f"[green]The key {api_key} is revoked.[/green]")
+
+
+@app.command(rich_help_panel="Operate")
+def deposit(
+    account: Annotated[int, typer.Argument(help="The account's number.")],
+    amount: Annotated[str, typer.Argument(help="How much, such as 2500.50")],
+    asset: Annotated[str, typer.Argument(help="Of what.")] = "USD",
+    reference: Annotated[
+        str, typer.Option(help="A name for this deposit: the same one again changes nothing. [default: a new one]")
+    ] = "",
+) -> None:
+    """Credit an account."""
+    reference = reference or str(uuid.uuid4())
+    held = _ask(control.Deposit(account, asset.upper(), amount, reference), control.Balance)
+    if held.is_repeat:
+        out.print(f"[yellow]{reference} was deposited before; nothing changed.[/yellow]")
+    out.print(f"Account {account} holds [bold]{held.amount} {held.asset}[/bold].")
+
+
+@markets_app.command("list")
+def markets_list() -> None:
+    """Every market with its prices."""
+    rows = _ask(control.Markets(), list[control.MarketRow])
+    table = _table("market", "status", "index", "mark", "last", numbers=3)
+    for row in rows:
+        status = f"[green]{row.status}[/green]" if row.status == "TRADING" else f"[red]{row.status}[/red]"
+        table.add_row(row.symbol, status, row.index, row.mark, row.last)
+    _print(table, rows, "There are no markets.")
+
+
+@markets_app.command("halt")
+def markets_halt(
+    symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PERP.")],
+    status: Annotated[str, typer.Option(help="HALTED, CANCEL_ONLY or REDUCE_ONLY.")] = "HALTED",
+) -> None:
+    """Stop a market, or restrict what it takes."""
+    _set_market(symbol, status)
+
+
+@markets_app.command("open")
+def markets_open(symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PERP.")]) -> None:
+    """Open a market again."""
+    _set_market(symbol, "TRADING")
+
+
+def _set_market(symbol: str, status: str) -> None:
+    row = _ask(control.SetMarket(symbol.upper(), status.upper()), control.MarketRow)
+    out.print(f"{row.symbol} is [bold]{row.status}[/bold].")
+
+
+@app.command(rich_help_panel="Operate")
+def status() -> None:
+    """How the running exchange is."""
+    row = _ask(control.Status(), control.StatusRow)
+    out.print(f"seq   {row.seq}")
+    out.print(f"core  {row.core}")
+    if row.halted is not None:
+        out.print(f"[red]{row.halted}[/red]")
+        raise typer.Exit(REFUSED)
+    out.print("[green]It takes commands.[/green]")
+
+
+# --- the past --------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Look back")
+def verify() -> None:
+    """Replay the journal from its beginning; check the chain, the snapshots and conservation."""
+    from app.history import verify_all
+
+    with _progress() as progress:
+        task = progress.add_task("Replaying", total=None)
+        report = asyncio.run(verify_all(lambda seq, last_seq: progress.update(task, completed=seq, total=last_seq)))
+    out.print(f"seq         {report.seq}")
+    out.print(f"rows        {report.rows}")
+    out.print(f"snapshots   {report.snapshots}")
+    out.print(f"state hash  {report.state_hash.hex()}", soft_wrap=True)
+    for problem in report.problems:
+        out.print(f"[red]{problem}[/red]", soft_wrap=True)
+    if report.problems:
+        raise typer.Exit(REFUSED)
+    out.print("[green]The chain, the snapshots and conservation hold.[/green]")
+
+
+@app.command(rich_help_panel="Look back")
+def replay(
+    to: Annotated[
+        int | None, typer.Option("--to", min=0, help="The last command to apply. [default: the newest]")
+    ] = None,
+) -> None:
+    """Show the state right after a command."""
+    from app.history import show, state_at
+
+    show(out, asyncio.run(state_at(to)))
+
+
+@app.command(rich_help_panel="Operate")
+def skip(
+    seq: Annotated[int, typer.Argument(min=1, help="The command that halted the exchange.")],
+    reason: Annotated[str, typer.Option(help="Why; it is written into the journal.")],
+) -> None:
+    """Pass over the command that halted the exchange, for good."""
+    _ask(control.Skip(seq, reason), control.Done)
+    out.print(f"[green]The command {seq} is passed over; the exchange takes commands again.[/green]")
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _ask(request: control.AnyRequest, answer_type: type[T]) -> T:
+    from app.settings import from_environment
+
+    return control.ask(from_environment().data_dir, request, answer_type)
+
+
+def _table(*columns: str, numbers: int = 0) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place >= len(columns) - numbers else "left")
+    return table
+
+
+def _print(table: Table, rows: Iterable[object], nothing: str) -> None:
+    out.print(table if list(rows) else nothing)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield progress
+
+
+def _date(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except control.Refused as refused:
+        err.print(f"[red]{refused}[/red]", soft_wrap=True)
+        sys.exit(REFUSED)
+    except Fault as fault:
+        err.print(f"[red]{fault}[/red]", soft_wrap=True)
+        sys.exit(FAULT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""`evermark run` and the other commands, as programs: what a stranger and an operator do first."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parent.parent.parent
+DEADLINE_S = 120
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Program:
+    """An `evermark run` in a process of its own."""
+
+    def __init__(self, data_dir: Path, *arguments: str, **environment: str) -> None:
+        self.data_dir = data_dir
+        self._output = data_dir.parent / f"{data_dir.name}.out"
+        self._log = data_dir.parent / f"{data_dir.name}.log"
+        with self._output.open("wb") as output, self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "run", *arguments],
+                cwd=ROOT,
+                env=environment_of(data_dir, PORT="0", **environment),
+                stdout=output,
+                stderr=log,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text("utf-8")
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text("utf-8")
+
+    def wait_until_open(self) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        # The last line it prints, whichever way it goes.
+        while not re.search(r"^(curl .*|\s*Open an account: .*)\n", self.output, re.MULTILINE):
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+
+def environment_of(data_dir: Path, **more: str) -> dict[str, str]:
+    names = ("PATH", "HOME", "LANG", "TMPDIR")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {**kept, "DATA_DIR": str(data_dir), "EVERMARK_FEED": "none", "COLUMNS": "200", **more}
+
+
+def evermark(data_dir: Path, *arguments: str, code: int = 0, **environment: str) -> str:
+    """Run a command; give what it printed, refusals as well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=ROOT,
+        env=environment_of(data_dir, **environment),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return ANSI.sub("", done.stdout + done.stderr)
+
+
+def seq_of(data_dir: Path) -> int:
+    return int(re.findall(r"seq\s+(\d+)", evermark(data_dir, "status"))[0])
+
+
+@contextmanager
+def made_data_dir() -> Iterator[Path]:
+    """A DATA_DIR, and no database left behind."""
+    # Not under pytest's own folder: the next run takes away the database's right to pass through it.
+    folder = Path(tempfile.mkdtemp(prefix="evermark-house-"))
+    try:
+        yield folder / "data"
+    finally:
+        evermark(folder / "data", "stop-db")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with made_data_dir() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Program]:
+    with made_data_dir() as path:
+        program = Program(path, EVERMARK_FEED="synthetic")
+        try:
+            program.wait_until_open()
+            yield program
+        finally:
+            program.stop()
+
+
+def test_it_says_where_it_is(exchange: Program) -> None:
+    """RUN-001."""
+    demo = json.loads((exchange.data_dir / "demo.json").read_text("utf-8"))
+    assert f"Evermark is open at {demo['url']}\n" in exchange.output
+    assert f"{demo['url']}/docs" in exchange.output
+    assert requests.get(f"{demo['url']}/ping", timeout=DEADLINE_S).status_code == 200
+    assert requests.get(f"{demo['url']}/docs", timeout=DEADLINE_S).status_code == 200
+    pairs = requests.get(f"{demo['url']}/pairs", timeout=DEADLINE_S).json()["result"]
+    assert len(pairs) == 40
+
+
+def test_it_says_which_core_runs(exchange: Program) -> None:
+    """RUN-002."""
+    assert re.search(r"core\s+(interpreted|compiled \(mypyc\))", exchange.output)
+    assert re.search(r"core\s+(interpreted|compiled \(mypyc\))", evermark(exchange.data_dir, "status"))
+
+
+def test_demo_keys_are_for_the_owner_and_never_logged(exchange: Program) -> None:
+    """RUN-003."""
+    path = exchange.data_dir / "demo.json"
+    demo = json.loads(path.read_text("utf-8"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(demo) == {"url", "accounts"}
+    for account in demo["accounts"]:
+        assert set(account) == {"name", "api_key", "secret_key"}
+        assert account["api_key"] in exchange.output
+        assert account["secret_key"] in exchange.output
+        assert account["secret_key"] not in exchange.log
+        balances = requests.get(
+            f"{demo['url']}/balances", headers={"x-api-key": account["api_key"]}, timeout=DEADLINE_S
+        ).json()["result"]
+        assert balances["USD"]["free"] > 90_000
+        assert balances["BTC"]["free"] == 2
+
+
+def test_the_printed_order_works_when_pasted(exchange: Program) -> None:
+    """RUN-004."""
+    lines = exchange.output[exchange.output.index("KEY=") :]
+    pasted = subprocess.run(["bash"], input=lines, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+    answer = json.loads(pasted.stdout)
+    assert answer["code"] == 200, answer
+    assert answer["result"]["order"]["status"] == "ACTIVE"
+
+
+def test_accounts_keys_and_money(exchange: Program) -> None:
+    """CLI-005."""
+    data_dir = exchange.data_dir
+    number = re.findall(r"Account (\d+) of carol is open", evermark(data_dir, "accounts", "open", "carol"))[0]
+    assert "holds 2500.5 USD" in evermark(data_dir, "deposit", number, "2500.50", "--reference", "wire 1")
+    assert "nothing changed" in evermark(data_dir, "deposit", number, "2500.50", "--reference", "wire 1")
+    assert "holds 2510.5 USD" in evermark(data_dir, "deposit", number, "10")
+    assert re.search(rf"{number}\s+carol\s+cross\s+2510.5 USD", evermark(data_dir, "accounts", "list"))
+    created = evermark(data_dir, "keys", "create", number, "--label", "bot", "--scope", "read", "--days", "2")
+    key, secret = re.findall(r"(?:api|secret) key\s+(\w+)", created)
+    listed = evermark(data_dir, "keys", "list", number)
+    assert re.search(rf"{key}\s+{number}\s+bot\s+read\s+anywhere\s+until 20", listed)
+    assert secret not in listed
+    demo = json.loads((data_dir / "demo.json").read_text("utf-8"))
+    url, headers = f"{demo['url']}/balances", {"x-api-key": key}
+    assert requests.get(url, headers=headers, timeout=DEADLINE_S).json()["result"]["USD"]["free"] == 2510.5
+    evermark(data_dir, "keys", "revoke", key)
+    assert requests.get(url, headers=headers, timeout=DEADLINE_S).status_code == 401
+    assert re.search(rf"{key}.*revoked", evermark(data_dir, "keys", "list"))
+
+
+def test_markets(exchange: Program) -> None:
+    """CLI-006."""
+    data_dir = exchange.data_dir
+    assert "USD_LRC_PERP is HALTED" in evermark(data_dir, "markets", "halt", "USD_LRC_PERP")
+    assert re.search(r"USD_LRC_PERP\s+HALTED", evermark(data_dir, "markets", "list"))
+    assert "REDUCE_ONLY" in evermark(data_dir, "markets", "halt", "usd_lrc_perp", "--status", "reduce_only")
+    assert "USD_LRC_PERP is TRADING" in evermark(data_dir, "markets", "open", "USD_LRC_PERP")
+    assert re.search(r"USD_BTC_PERP\s+TRADING\s+6\d{4}", evermark(data_dir, "markets", "list"))
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (("deposit", "99", "1"), 1, "The account does not exist."),
+        (("deposit", "1", "0"), 1, "greater than zero"),
+        (("deposit", "1", "NaN"), 1, "decimal number"),
+        (("deposit", "1", "1", "DOLLAR"), 1, "There is no asset 'DOLLAR'."),
+        (("accounts", "open", " "), 1, "needs the name"),
+        (("keys", "create", "99"), 1, "There is no account 99."),
+        (("keys", "create", "1", "--scope", "fly"), 1, "There is no scope 'fly'"),
+        (("keys", "create", "1", "--network", "nowhere"), 1, "nowhere"),
+        (("keys", "revoke", "abc"), 1, "There is no key"),
+        (("markets", "halt", "USD_X_PERP"), 1, "There is no market 'USD_X_PERP'."),
+        (("markets", "halt", "USD_BTC_PERP", "--status", "SHUT"), 1, "There is no status 'SHUT'"),
+        (("skip", "3", "--reason", "because"), 1, "not halted"),
+        (("skip", "3", "--reason", " "), 1, "needs a reason"),
+        (("bench", "nothing"), 1, "There is no benchmark nothing."),
+        (("deposit", "1"), 2, "AMOUNT"),
+        (("dance",), 2, "dance"),
+    ],
+)
+def test_refusals_have_words_and_a_code(exchange: Program, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """CLI-007."""
+    said = evermark(exchange.data_dir, *arguments, code=code)
+    assert words.lower() in said.lower()
+
+
+def test_verify_and_replay_read_the_journal(exchange: Program) -> None:
+    """CLI-008."""
+    verified = evermark(exchange.data_dir, "verify")
+    assert "conservation hold" in verified
+    past = evermark(exchange.data_dir, "replay", "--to", "120")
+    assert re.search(r"seq\s+120\n", past)
+    assert re.search(r"state hash\s+[0-9a-f]{64}\n", past)
+    assert evermark(exchange.data_dir, "replay", "--to", "120") == past
+    newest = evermark(exchange.data_dir, "replay")
+    assert "100000 " in newest
+    assert "Conservation holds." in newest
+
+
+def test_a_second_exchange_does_not_start(exchange: Program) -> None:
+    """RUN-005."""
+    said = evermark(exchange.data_dir, "run", code=3, PORT="0", EVERMARK_LOCK_TIMEOUT_MS="100")
+    assert "another exchange" in said.lower()
+    port = json.loads((exchange.data_dir / "demo.json").read_text("utf-8"))["url"].rsplit(":", 1)[1]
+    said = evermark(exchange.data_dir.parent / "other", "run", code=3, PORT=port)
+    assert f"port {port}" in said
+
+
+def test_a_second_start_finds_everything(data_dir: Path) -> None:
+    """RUN-006: the same keys, no second deposit, the order still open, the state untouched between."""
+    first = Program(data_dir)
+    try:
+        first.wait_until_open()
+        number = re.findall(r"Account (\d+)", evermark(data_dir, "accounts", "open", "carol"))[0]
+        evermark(data_dir, "deposit", number, "7", "BTC")
+        before = json.loads((data_dir / "demo.json").read_text("utf-8"))
+        seq = seq_of(data_dir)
+        assert first.stop(signal.SIGINT) == 0
+        assert "Evermark has stopped." in first.log
+        assert "No exchange is running" in evermark(data_dir, "status", code=3)
+        left = evermark(data_dir, "replay")
+        stopped_seq = int(re.findall(r"seq\s+(\d+)", left)[0])
+        assert stopped_seq >= seq
+        second = Program(data_dir)
+        try:
+            second.wait_until_open()
+            after = json.loads((data_dir / "demo.json").read_text("utf-8"))
+            assert after["accounts"] == before["accounts"]
+            assert after["url"] in second.output
+            listed = evermark(data_dir, "accounts", "list")
+            assert re.search(rf"{number}\s+carol\s+cross\s+7 BTC", listed)
+            assert listed.count("100000 USD ") == 2
+            at_stop = evermark(data_dir, "replay", "--to", str(stopped_seq))
+            assert re.findall("[0-9a-f]{64}", at_stop) == re.findall("[0-9a-f]{64}", left)
+        finally:
+            assert second.stop() == 0
+    finally:
+        first.stop()
+
+
+def test_lost_demo_keys_are_made_anew(data_dir: Path) -> None:
+    """RUN-007: without demo.json there are new keys, and the old ones end."""
+    for start in range(2):
+        program = Program(data_dir)
+        try:
+            program.wait_until_open()
+            listed = evermark(data_dir, "keys", "list")
+            assert listed.count("in force") == 2
+            assert listed.count("revoked") == 2 * start
+        finally:
+            program.stop()
+        (data_dir / "demo.json").unlink()
+
+
+def test_without_a_demo_nobody_has_money(data_dir: Path) -> None:
+    """RUN-008; and a killed exchange leaves its database running until stop-db."""
+    program = Program(data_dir, "--no-demo")
+    try:
+        program.wait_until_open()
+        assert not (data_dir / "demo.json").exists()
+        assert "no accounts yet" in evermark(data_dir, "accounts", "list")
+    finally:
+        program.process.kill()
+        program.stop()
+        assert "The database has stopped." in evermark(data_dir, "stop-db")
+    assert "Nothing to stop" in evermark(data_dir, "stop-db")
+
+
+@pytest.mark.parametrize(
+    "name, value", [("PORT", "http"), ("EVERMARK_FEED", "crystal ball"), ("DATABASE_URL", "mysql://x")]
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
+    """RUN-009."""
+    assert name in evermark(tmp_path, "run", code=3, **{"PORT": "0", name: value})
+
+
+def test_help_is_there(tmp_path: Path) -> None:
+    """CLI-009."""
+    said = evermark(tmp_path, "--help")
+    for command in [
+        "run",
+        "stop-db",
+        "bench",
+        "accounts",
+        "keys",
+        "deposit",
+        "markets",
+        "status",
+        "verify",
+        "replay",
+        "skip",
+    ]:
+        assert re.search(rf"\b{command}\b", said)
+    assert "USD_BTC_PERP" in evermark(tmp_path, "markets", "halt", "--help")
