@@ -18,12 +18,13 @@ TEXT_MAX: Final = 40
 SNAP: Final = Decimal("0.000001")
 """How far a value may be from a whole number of steps, as part of one: clients compute in binary floating point."""
 TIME_MS_MAX: Final = 10**14
+_TIME_DIGITS: Final = 14
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _POWERS: Final[tuple[int, ...]] = tuple(10**k for k in range(31))
 _FLOAT_EXACT: Final = 10**15
-_WHOLE_TEXT_MAX: Final = 15
+_PLAIN_MAX: Final = 18
 
 
 def number(text: str, field: str, code: str = "INVALID_FORM") -> Decimal:
@@ -44,8 +45,12 @@ def steps(text: str, field: str, decimals: int, *, step: int = 1, code: str = "I
     Rounds: to the nearest step when it is within a millionth of one.
     Raises: Malformed when it is not, or is not positive, or is beyond `UNITS_MAX` units.
     """
-    if text.isdecimal() and text.isascii() and len(text) <= _WHOLE_TEXT_MAX:
-        units = int(text) * _POWERS[decimals]
+    whole_part, _, fraction = text.partition(".")
+    digits = whole_part + fraction
+    spare = decimals - len(fraction)
+    if spare >= 0 and len(digits) <= _PLAIN_MAX and digits.isdecimal() and digits.isascii():
+        # The plain case: no exponent, and no finer than a unit.
+        units = int(digits) * _POWERS[spare]
         if units > 0 and units % step == 0 and units <= UNITS_MAX:
             return units
     value = number(text, field, code)
@@ -93,6 +98,10 @@ def whole(text: str, field: str, *, most: int, code: str = "INVALID_FORM") -> in
 
 def time_ms(text: str, field: str) -> int:
     """Read a time in ms since the epoch; a fraction of a millisecond is dropped. Raises: Malformed."""
+    whole_part, _, fraction = text.partition(".")
+    digits = whole_part + fraction
+    if len(whole_part) <= _TIME_DIGITS and len(digits) <= TEXT_MAX and digits.isdecimal() and digits.isascii():
+        return int(whole_part or "0")
     value = number(text, field)
     if not 0 <= value <= TIME_MS_MAX:
         raise Malformed(field, f"{field} must be a time in milliseconds since 1970.")

@@ -240,6 +240,12 @@ def position(exchange: Exchange, account_id: int, market_id: int) -> PositionVie
     return PositionView(exchange.state, found, exchange.state.markets[market_id], held)
 
 
+def leverage(exchange: Exchange, account_id: int, market_id: int) -> int:
+    """Return the leverage that counts for an account in a market, in hundredths; 0 under cross."""
+    found = exchange.state.accounts.get(account_id)
+    return margins.leverage_of(found, found.positions.get(market_id)) if found is not None else 0
+
+
 def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[OrderView]:
     """List an account's open orders, resting and untriggered, by id; of one market, or (0) of all."""
     found = exchange.state.accounts.get(account_id)

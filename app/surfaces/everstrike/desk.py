@@ -85,11 +85,11 @@ class Desk:
 
     def positions(self, exchange: Exchange, account_id: int) -> Json:
         """The account's open positions by pair."""
-        positions: Json = {}
-        for view in views.positions(exchange, account_id):
-            pair = self.pairs.of(view.market_id)
-            positions[pair.name] = position_json(view, pair)
-        return positions
+        of = self.pairs.of
+        return {
+            (pair := of(view.market_id)).name: position_json(view, pair)
+            for view in views.positions(exchange, account_id)
+        }
 
     def position(self, exchange: Exchange, account_id: int, pair: Pair) -> Json | None:
         """The account's position in a pair, a flat one where there is none; None for a spot pair."""

@@ -2,13 +2,13 @@
 
 import logging
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.door import Answer, Handler, Request, send_answer
+from app.door import Handler, Request, send_answer
 from app.faults import Unavailable
 from app.journal import UNREACHABLE
 from app.problems import Problem
@@ -85,21 +85,16 @@ def route(row: Row) -> ASGIRouteHandler:
     method, handler = row.method, row.handler
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != method:  # type: ignore[typeddict-item]
-            answer = failure(405, f"This address takes {method} only.", headers=((b"allow", method.encode()),))
-        else:
-            answer = await answer_of(handler, scope, receive)
+        try:
+            if scope["method"] != method:  # type: ignore[typeddict-item]
+                answer = failure(405, f"This address takes {method} only.", headers=((b"allow", method.encode()),))
+            else:
+                answer = await handler(Request(scope), receive)
+        except (Problem, Unavailable) as fault:
+            answer = problem(fault)
+        except (SQLAlchemyError, *UNREACHABLE) as fault:
+            _log.warning("the database cannot be read: %r", fault)
+            answer = problem(Unavailable("The records cannot be read now."))
         await send_answer(send, answer)
 
     return ASGIRouteHandler(row.path, name=f"{method} {row.path}", copy_scope=False)(handle)
-
-
-async def answer_of(handler: Handler, scope: Any, receive: Receive) -> Answer:
-    """What the handler answers, or why it does not."""
-    try:
-        return await handler(Request(scope), receive)
-    except (Problem, Unavailable) as fault:
-        return problem(fault)
-    except (SQLAlchemyError, *UNREACHABLE) as fault:
-        _log.warning("the database cannot be read: %r", fault)
-        return problem(Unavailable("The records cannot be read now."))

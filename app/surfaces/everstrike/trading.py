@@ -218,13 +218,10 @@ class Reply:
         )
 
     def _order(self, order: Placed, exchange: Exchange, now_ms: int) -> Json:
-        """An order; its leverage is the market's when it named none."""
+        """An order; its leverage is the one that is set for the market when it named none."""
         key = self._key
-        leverage_e2 = order.request.leverage_e2
-        if not leverage_e2:
-            view = views.position(exchange, key.account_id, self._pair.market_id)
-            leverage_e2 = view.set_leverage_e2 if view is not None else LEVERAGE_LEAST_E2
-        return order_of_placed(order, self._pair, key.customer_id, leverage_e2, now_ms)
+        leverage_e2 = order.request.leverage_e2 or views.leverage(exchange, key.account_id, self._pair.market_id)
+        return order_of_placed(order, self._pair, key.customer_id, leverage_e2 or LEVERAGE_LEAST_E2, now_ms)
 
     def to_account(self, events: list[Event], exchange: Exchange) -> Answer:
         """The answer to a change of leverage or margin."""
