@@ -102,10 +102,10 @@ def set_leverage(state: State, command: SetLeverage, out: list[Event]) -> None:
 
 def check_leverage(state: State, account: Account, market: Market, leverage_e2: int) -> Reject | None:
     """Check that an account may have this leverage: its position and its orders must be margined with it."""
-    if not 100 <= leverage_e2 <= market.leverage_max_e2:
-        return Reject.INVALID_LEVERAGE
     if market.is_spot:
         return Reject.NOT_ON_SPOT
+    if not 100 <= leverage_e2 <= market.leverage_max_e2:
+        return Reject.INVALID_LEVERAGE
     if not account.is_isolated:
         return Reject.ONLY_ISOLATED
     position = account.positions.get(market.market_id)

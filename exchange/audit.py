@@ -32,7 +32,7 @@ def audit(exchange: Exchange) -> list[str]:
 
 
 def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
-    """sum(balances) + sum(margins) + sum(unrealized pnl) + insurance fund + fees = deposits - withdrawals"""
+    """sum(balances) + sum(margins) + sum(unrealized pnl) + insurance fund + fees = deposits - withdrawals."""
     treasury = state.treasuries[asset_id]
     held = treasury.fees + treasury.insurance_fund
     settles_derivatives = any(m.quote_asset == asset_id and not m.is_spot for m in state.markets.values())
@@ -54,7 +54,7 @@ def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
 
 
 def _audit_positions(state: State, market: Market, broken: list[str]) -> None:
-    """sum(position qty) = 0, and entry notionals add up for each owner"""
+    """sum(position qty) = 0, and entry notionals add up for each owner."""
     market_id = market.market_id
     total = longs = 0
     owners: dict[int, int] = {}
@@ -74,7 +74,7 @@ def _audit_positions(state: State, market: Market, broken: list[str]) -> None:
 
 
 def _audit_book(state: State, market: Market, broken: list[str]) -> None:
-    """No book is crossed, and each resting order is on its account's list"""
+    """No book is crossed, and each resting order is on its account's list."""
     bid = market.book.best(1)
     ask = market.book.best(-1)
     if bid and ask and bid >= ask:
@@ -88,7 +88,7 @@ def _audit_book(state: State, market: Market, broken: list[str]) -> None:
 
 
 def _audit_open_orders(account: Account, market: Market, open_orders: OpenOrders, broken: list[str]) -> None:
-    """Sums and locks are those of the orders; a reduce-only order fits its position"""
+    """Sums and locks are those of the orders; a reduce-only order fits its position."""
     name = f"market {market.market_id}, account {account.account_id}"
     position = account.positions.get(market.market_id)
     held = position.qty if position is not None else 0
