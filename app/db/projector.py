@@ -144,9 +144,10 @@ class Projector:
 
     async def close(self, timeout_s: float = 10.0) -> None:
         """Write what there is, if that goes in time, and end. What is not written will be made from the journal."""
-        if self._task is not None and self.failure is None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.settle(), timeout_s)
+        if self._task is not None:
+            if self.failure is None:
+                with contextlib.suppress(TimeoutError, ProjectionConflict):
+                    await asyncio.wait_for(self.settle(), timeout_s)
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None

@@ -1,0 +1,328 @@
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from app.db.connect import Connection, connect
+from app.db.projector import MINUTE_MS, Projector
+from app.db.rows import Basis
+from app.faults import ProjectionConflict
+from app.journal import EMPTY, read
+from app.settings import Settings
+from app.store import Store, open_store, rebuild
+from engine.order import OrderStatus, Side
+from exchange import views
+from exchange.commands import Command, PlaceOrder, Tick, UpdateIndexPrice
+from exchange.events import Cause, Event
+from exchange.exchange import Exchange
+from tests.proxy import Proxy
+from tests.small import BTC, NOW_MS, OPENED_SEQ, PERP, PRICE, SPOT, USD, FakeClock, opening, order, stream
+from tests.waiting import until, until_async
+
+TABLES = {
+    "orders": "order_id",
+    "trades": "seq, index",
+    "fills": "seq, index, is_maker",
+    "ledger_entries": "seq, index",
+    "candles": "basis, subject_id, open_ms",
+    "projector": "name",
+}
+
+
+@pytest.fixture
+async def admin(database: str) -> AsyncIterator[Connection]:
+    connection = await connect(database)
+    yield connection
+    await connection.close()
+
+
+async def tables(admin: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that the projector wrote."""
+    return {
+        table: [tuple(row) for row in await admin.fetch(f"SELECT * FROM {table} ORDER BY {key}")]
+        for table, key in TABLES.items()
+    }
+
+
+async def trade(store: Store, clock: FakeClock, commands: list[Command], step_ms: int = 900) -> None:
+    for start in range(0, len(commands), 10):
+        clock.now_ms += step_ms
+        await asyncio.gather(*[store.sequencer.submit(command) for command in commands[start : start + 10]])
+
+
+async def test_proj_007_rows_agree_with_the_core(settings: Settings, admin: Connection) -> None:
+    clock = FakeClock()
+    told: list[tuple[int, int, list[Event]]] = []
+    statuses: set[OrderStatus] = set()
+    async with open_store(settings, clock=clock) as store:
+        store.listeners.add(lambda seq, time_ms, _, events: told.append((seq, time_ms, events)))
+        await trade(store, clock, [*opening(), *stream(11, 1_500)])
+        await store.projector.settle()
+        exchange = store.exchange
+        for account_id, asset_id in itertools.product((1, 2, 3), (USD, BTC)):
+            entries = [
+                entry for entry in await store.queries.ledger(account_id, limit=10**6) if entry.asset_id == asset_id
+            ]
+            held = next(view for view in views.balances(exchange, account_id) if view.asset_id == asset_id)
+            assert sum(entry.amount for entry in entries) == entries[0].balance == held.amount
+        for account_id in (1, 2, 3):
+            stored = await store.queries.orders(account_id, limit=10**6)
+            live = {view.order_id: view for view in views.orders(exchange, account_id)}
+            assert {row.order_id for row in stored if row.is_open} == live.keys()
+            for row in stored:
+                assert row.qty == row.filled + row.leaves
+                view = live.get(row.order_id)
+                if view is not None:
+                    assert (row.status, row.price, row.qty, row.leaves, row.filled, row.request) == (
+                        view.status,
+                        view.price,
+                        view.qty,
+                        view.leaves,
+                        view.filled,
+                        view.request,
+                    )
+            filled: dict[int, int] = defaultdict(int)
+            for fill in await store.queries.fills(account_id, limit=10**6):
+                filled[fill.order_id] += fill.qty
+            assert filled == {row.order_id: row.filled for row in stored if row.filled}
+            statuses |= {row.status for row in stored}
+        assert {OrderStatus.ACTIVE, OrderStatus.CANCELLED, OrderStatus.COMPLETED} <= statuses
+    rows = await tables(admin)
+    kinds = [type(event).__name__ for _, _, events in told for event in events]
+    assert kinds.count("Traded") == len(rows["trades"]) > 100
+    assert len(rows["fills"]) == 2 * len(rows["trades"])
+    assert kinds.count("BalanceChanged") == len(rows["ledger_entries"])
+    assert kinds.count("OrderAccepted") == len(rows["orders"])
+    assert {"OrderAmended", "OrderTriggered", "OrderReduced"} <= set(kinds)
+
+
+async def test_proj_001_exactly_once_across_restarts(settings: Settings, admin: Connection, database: str) -> None:
+    """Stops of every kind: a clean one, one with nothing written, one with the last write's answer lost."""
+    clock = FakeClock()
+    commands = [*opening(), *stream(5, 600)]
+    async with open_store(settings, clock=clock) as store:
+        await trade(store, clock, commands[:150])
+    # Written slowly, then gone without a word: no projection of these commands, no snapshot.
+    async with Proxy(database) as proxy:
+        slow = replace(settings, database_url=proxy.url, projector_interval_ms=60_000)
+        async with open_store(slow, clock=clock) as store:
+            await trade(store, clock, commands[150:300])
+            assert store.projector.seq < store.sequencer.seq
+            store.projector.failure = RuntimeError("killed")
+    assert await admin.fetchval("SELECT seq FROM projector") < await admin.fetchval(
+        "SELECT max(first_seq) FROM journal"
+    )
+    # Landed, and the projector does not know.
+    async with (
+        Proxy(database) as proxy,
+        open_store(replace(settings, database_url=proxy.url), clock=clock) as store,
+    ):
+        await trade(store, clock, commands[300:450])
+        await store.projector.settle()
+        proxy.keeps_answers = True
+        lost = store.sequencer.submit(commands[450])
+        await until_async(lambda: admin.fetchval("SELECT max(first_seq) > $1 FROM journal", store.sequencer.seq))
+        proxy.cut()
+        proxy.keeps_answers = False
+        await asyncio.gather(lost, return_exceptions=True)
+        await until(lambda: store.sequencer.is_ready)
+        await trade(store, clock, commands[451:])
+    incremental = await tables(admin)
+    assert len(incremental["trades"]) > 50
+    seq = await rebuild(settings)
+    assert seq == await admin.fetchval("SELECT seq FROM projector")
+    assert await tables(admin) == incremental
+
+
+async def test_proj_001_a_write_that_landed_while_its_answer_was_lost(
+    settings: Settings, database: str, admin: Connection
+) -> None:
+    async with Proxy(database) as proxy:
+        projector = Projector(proxy.url, interval_ms=0)
+        await projector.open()
+        exchange, seq = Exchange(), 0
+        for seq, command in enumerate(opening(), 1):
+            projector.tell(seq, NOW_MS, command, exchange.apply(command, NOW_MS))
+        await projector.settle()
+        proxy.keeps_answers = True
+        projector.tell(seq + 1, NOW_MS, Tick(), exchange.apply(order(qty=7), NOW_MS))
+        # Its first question gets no answer: nothing lands, and the write is tried again.
+        await until_async(
+            lambda: admin.fetchval("SELECT count(*) > 0 FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+        )
+        proxy.cut()
+        proxy.keeps_answers = False
+        await projector.settle()
+        assert await admin.fetchval("SELECT qty FROM orders") == 7
+        await projector.close()
+
+
+async def test_proj_002_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, admin: Connection) -> None:
+    clock = FakeClock()
+    async with open_store(replace(settings, snapshot_every=200), clock=clock) as store:
+        await trade(store, clock, [*opening(), *stream(6, 800)], 2_500)
+    incremental = await tables(admin)
+    await rebuild(settings)
+    assert await tables(admin) == incremental
+    # The same by hand: emptied by an operator, filled by the next start.
+    await admin.execute("TRUNCATE orders, trades, fills, ledger_entries, candles")
+    await admin.execute("UPDATE projector SET seq = 0, time_ms = 0")
+    async with open_store(settings, clock=clock):
+        pass
+    assert await tables(admin) == incremental
+
+
+async def test_proj_003_reads_see_what_is_not_written_yet(settings: Settings, admin: Connection) -> None:
+    """The same answers with everything in memory, half and half, and everything in the database."""
+    clock = FakeClock()
+    commands = [*opening(), *stream(9, 500)]
+
+    async def answers(store: Store) -> list[object]:
+        queries = store.queries
+        start_ms, end_ms = NOW_MS + 5_000, NOW_MS + 40_000
+        found: list[object] = []
+        for account_id in (1, 2, 3):
+            found += [await queries.orders(account_id, limit=limit) for limit in (1, 7, 1_000)]
+            found.append(await queries.orders(account_id, market_id=SPOT, start_ms=start_ms, end_ms=end_ms))
+            found.append(await queries.orders(account_id, statuses=[OrderStatus.COMPLETED], limit=5))
+            found.append(await queries.orders(account_id, statuses=[OrderStatus.ACTIVE]))
+            found.append(await queries.orders(account_id, only_filled=True))
+            found.append(await queries.orders(account_id, only_triggers=True))
+            found += [await queries.fills(account_id, limit=limit) for limit in (1, 7, 1_000)]
+            found.append(await queries.fills(account_id, market_id=PERP, start_ms=start_ms, end_ms=end_ms))
+            found.append(await queries.ledger(account_id, asset_id=USD, limit=9))
+            found.append(await queries.ledger(account_id, start_ms=start_ms, end_ms=end_ms))
+            found += [await queries.order(account_id, number) for number in range(1, 60)]
+            found += [await queries.order_by_client_id(account_id, f"s9-{number}") for number in range(0, 500, 7)]
+        for market_id in (PERP, SPOT):
+            found += [await queries.trades(market_id, limit=limit) for limit in (1, 7, 1_000)]
+            found.append(await queries.trades(market_id, start_ms=start_ms, end_ms=end_ms))
+            found += [await queries.candles(market_id, interval_ms=minutes * MINUTE_MS) for minutes in (1, 3, 60)]
+            found.append(await queries.candles(market_id, limit=1))
+        found.append(await queries.candles(PERP, basis=Basis.MARK, start_ms=start_ms, end_ms=end_ms))
+        found.append(await queries.candles(1, basis=Basis.INDEX))
+        return found
+
+    waits = replace(settings, projector_interval_ms=600_000)
+    async with open_store(waits, clock=clock) as store:
+        await trade(store, clock, commands[:260])
+        await store.projector.settle()
+        await trade(store, clock, commands[260:])
+        assert store.projector.seq < store.sequencer.seq
+        mixed = await answers(store)
+        await store.projector.settle()
+        assert store.projector.seq == store.sequencer.seq
+        written = await answers(store)
+        assert mixed == written
+        assert sum(bool(answer) for answer in written) > 100
+
+
+async def test_proj_003_orders_of_others_are_not_shown(settings: Settings) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in opening():
+            await store.sequencer.submit(command)
+        for interval in range(2):
+            await store.sequencer.submit(order(account_id=2, name=f"mine-{interval}"))
+            assert await store.queries.order(1, interval + 1) is None
+            assert await store.queries.order(2, interval + 1) is not None
+            assert await store.queries.order_by_client_id(1, f"mine-{interval}") is None
+            await store.projector.settle()
+        assert await store.queries.order(1, 1) is None
+        assert await store.queries.orders(1) == []
+
+
+async def test_proj_004_a_database_that_goes_away_loses_nothing(
+    settings: Settings, database: str, admin: Connection
+) -> None:
+    clock = FakeClock()
+    async with open_store(settings, clock=clock) as store:
+        for command in opening():
+            await store.sequencer.submit(command)
+        for number in range(30):
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE $1"
+            await admin.execute(f"{others} AND pid <> pg_backend_pid()", "%projector%")
+            await store.sequencer.submit(order(name=str(number), qty=1 + number))
+        await store.projector.settle()
+        assert await admin.fetchval("SELECT count(*) FROM orders") == 30
+        assert await admin.fetchval("SELECT sum(qty) FROM orders") == sum(range(1, 31))
+
+
+async def test_proj_005_the_sequencer_waits_for_a_slow_database(settings: Settings, admin: Connection) -> None:
+    async with open_store(replace(settings, projector_rows_max=20), clock=FakeClock()) as store:
+        for command in opening():
+            await store.sequencer.submit(command)
+        await store.projector.settle()
+        await admin.execute("BEGIN")
+        await admin.execute("LOCK TABLE projector IN ACCESS EXCLUSIVE MODE")
+        answered = 0
+
+        async def place(number: int) -> None:
+            nonlocal answered
+            await store.sequencer.submit(order(name=str(number)))
+            answered += 1
+
+        placing = [asyncio.create_task(place(number)) for number in range(60)]
+        for task in placing[:25]:  # one batch each: the bound is looked at between batches
+            await asyncio.wait([task, *placing[25:26]], timeout=0.02, return_when=asyncio.FIRST_COMPLETED)
+        more = [asyncio.create_task(place(number)) for number in range(60, 70)]
+        await until(lambda: store.sequencer.waiting == 10)
+        assert answered == 60
+        await admin.execute("ROLLBACK")
+        await asyncio.gather(*placing, *more)
+        assert answered == 70
+
+
+async def test_proj_006_a_second_projector_is_noticed(settings: Settings, admin: Connection) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        await store.sequencer.submit(Tick())
+        await store.projector.settle()
+        await admin.execute("UPDATE projector SET seq = seq + 1")
+        await store.sequencer.submit(Tick())
+        with pytest.raises(ProjectionConflict):
+            await store.projector.settle()
+        await until(lambda: store.projector.failure is not None)
+
+
+async def test_candles_follow_the_prices(settings: Settings, admin: Connection) -> None:
+    clock = FakeClock(NOW_MS - NOW_MS % MINUTE_MS)
+    async with open_store(settings, clock=clock) as store:
+        for command in opening(clock()):
+            await store.sequencer.submit(command)
+        start_ms = clock()
+        for minute, prices in enumerate([(PRICE, PRICE + 100, PRICE - 50), (), (PRICE + 200,)]):
+            clock.now_ms = start_ms + minute * MINUTE_MS + 30_000
+            await store.sequencer.submit(UpdateIndexPrice(1, 1, PRICE, clock.now_ms))
+            await store.sequencer.submit(Tick())
+            for price in prices:
+                await store.sequencer.submit(PlaceOrder(1, PERP, Side.BUY, 10, price))
+                await store.sequencer.submit(PlaceOrder(2, PERP, Side.SELL, 10, price))
+        newer, older = await store.queries.candles(PERP)
+        assert (older.open, older.high, older.low, older.close) == (PRICE, PRICE + 100, PRICE - 50, PRICE - 50)
+        assert (older.volume, older.trades, older.turnover) == (30, 3, 10 * (3 * PRICE + 50))
+        assert (newer.open, newer.close, newer.trades) == (PRICE + 200, PRICE + 200, 1)
+        assert newer.open_ms - older.open_ms == 2 * MINUTE_MS
+        (whole,) = await store.queries.candles(PERP, interval_ms=1_440 * MINUTE_MS)
+        assert (whole.open, whole.high, whole.low, whole.close) == (PRICE, PRICE + 200, PRICE - 50, PRICE + 200)
+        assert (whole.volume, whole.trades) == (40, 4)
+        assert [candle.open for candle in await store.queries.candles(1, basis=Basis.INDEX)] == [PRICE]
+
+
+async def test_the_ledger_names_causes_and_references(settings: Settings) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in opening():
+            await store.sequencer.submit(command)
+        (entry,) = await store.queries.ledger(1, asset_id=USD)
+        assert (entry.why, entry.reference, entry.amount, entry.balance) == (Cause.DEPOSIT, "usd-1", 10**14, 10**14)
+
+
+async def test_the_checkpoint_follows_the_journal(settings: Settings, admin: Connection) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in opening():
+            await store.sequencer.submit(command)
+        await store.projector.settle()
+        assert store.projector.seq == OPENED_SEQ
+        last = [batch async for batch in read(admin, EMPTY)][-1]
+        assert tuple(await admin.fetchrow("SELECT * FROM projector") or ()) == ("main", OPENED_SEQ, last.time_ms)

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from app.faults import SettingsInvalid
+from app.settings import Settings, from_environment
+
+
+def test_an_empty_environment_gives_embedded_defaults() -> None:
+    found = from_environment({})
+    assert found == Settings(data_dir=Path("data").absolute())
+    assert (found.host, found.port, found.is_embedded, found.demo) == ("127.0.0.1", 8080, True, True)
+
+
+def test_values_are_read() -> None:
+    found = from_environment(
+        {
+            "PORT": "9",
+            "HOST": "0.0.0.0",
+            "DATA_DIR": "/var/lib/evermark",
+            "DATABASE_URL": "postgresql://me:secret@db/evermark",
+            "EVERMARK_MASTER_KEY": "abc",
+            "EVERMARK_FEED": "file",
+            "EVERMARK_FEED_PATH": "/prices.csv",
+            "EVERMARK_SNAPSHOT_EVERY": "5",
+        }
+    )
+    assert (found.port, found.host, found.data_dir) == (9, "0.0.0.0", Path("/var/lib/evermark"))
+    assert (found.feed, found.feed_path, found.snapshot_every) == ("file", Path("/prices.csv"), 5)
+    assert not found.is_embedded
+
+
+def test_demo_accounts_are_for_embedded_mode_unless_asked_for() -> None:
+    own = {"DATABASE_URL": "postgresql://db/evermark"}
+    assert not from_environment(own).demo
+    assert from_environment({**own, "EVERMARK_DEMO": "yes"}).demo
+    assert not from_environment({"EVERMARK_DEMO": "off"}).demo
+
+
+def test_an_empty_value_is_an_absent_one() -> None:
+    assert from_environment({"PORT": "", "DATABASE_URL": " ", "EVERMARK_DEMO": ""}) == from_environment({})
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "8080.0"),
+        ("PORT", "٨٠٨٠"),
+        ("DATABASE_URL", "mysql://db"),
+        ("EVERMARK_DEMO", "maybe"),
+        ("EVERMARK_FEED", "oracle"),
+        ("EVERMARK_BATCH_MAX", "0"),
+        ("EVERMARK_SNAPSHOT_EVERY", "many"),
+    ],
+)
+def test_a_bad_value_names_the_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"^{name} ") as said:
+        from_environment({name: value})
+    assert said.value.name == name
+
+
+def test_a_file_feed_needs_a_file() -> None:
+    with pytest.raises(SettingsInvalid, match="EVERMARK_FEED_PATH"):
+        from_environment({"EVERMARK_FEED": "file"})
+
+
+def test_secrets_do_not_show() -> None:
+    found = from_environment({"DATABASE_URL": "postgresql://me:pa55@db/x", "EVERMARK_MASTER_KEY": "k3y"})
+    assert "pa55" not in repr(found)
+    assert "k3y" not in repr(found)
+    with pytest.raises(SettingsInvalid) as said:
+        from_environment({"DATABASE_URL": "mysql://me:pa55@db/x"})
+    assert "pa55" not in str(said.value)
