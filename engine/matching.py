@@ -149,7 +149,8 @@ def in_reach(book: Book, taker: Order) -> list[Order]:
     """List the resting orders at prices good enough for the taker, best price first; shown ones before hidden ones."""
     found: list[Order] = []
     ladder = book.asks if taker.sign == BUY else book.bids
-    for level in ladder.by_price():
+    for rank in reversed(ladder.ranks):
+        level = ladder.levels[ladder.sign * rank]
         if not crosses(taker.sign, taker.price, level.price):
             break
         for order in (level.first, level.first_hidden):

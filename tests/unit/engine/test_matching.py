@@ -1,6 +1,6 @@
 import pytest
 
-from engine.matching import crosses, fillable, next_maker, trade, would_take
+from engine.matching import cross, crosses, fillable, in_reach, next_maker, trade, would_take
 from engine.order import BUY, SELL, SelfMatch
 from tests.unit.engine.tables import EDGE, book_of, order, show, take
 
@@ -108,6 +108,24 @@ def test_trade_takes_no_more_than_both_have(qty: int) -> None:
         trade(book, book.orders[1], order("9 buy 7@100"), qty)
 
 
+@pytest.mark.parametrize(
+    "taker,found",
+    [
+        ("9 buy 1@101", [2, 4, 1, 3]),
+        ("9 buy 1@100", [2, 4, 1]),
+        ("9 buy 1@99", []),
+        ("9 sell 1@97", [6, 5]),
+        ("9 sell 1@99", []),
+    ],
+)
+def test_in_reach(taker: str, found: list[int]) -> None:
+    """MATCH-008"""
+    book = book_of(
+        "1 sell 5@100 hidden", "2 sell 5@100", "3 sell 5@101", "4 sell 5@100", "5 buy 5@97", "6 buy 5@98", "7 buy 5@96"
+    )
+    assert [maker.order_id for maker in in_reach(book, order(taker))] == found
+
+
 def test_refilled_tip_goes_to_the_back() -> None:
     """ICE-004"""
     book = book_of("1 sell 20@100 peak=10", "2 sell 5@100")
@@ -197,6 +215,13 @@ def test_fills_before_the_self_match_stay() -> None:
     assert take(book, incoming) == ["1 5@100", "2 lost 0/7"]
     assert (incoming.leaves, incoming.filled) == (0, 5)
     assert show(book) == ["2 5@100"]
+
+
+def test_without_a_log_it_matches_alike() -> None:
+    book = book_of("1 sell 5@100", "2 sell 5@100 owner=9", "3 sell 5@100")
+    incoming = order("9 buy 12@100", SelfMatch.CANCEL_MAKER)
+    cross(book, incoming, None)
+    assert (incoming.leaves, incoming.filled, show(book)) == (2, 10, [])
 
 
 TWO = ["1 sell 5@100", "2 sell 5@101"]

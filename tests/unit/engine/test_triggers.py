@@ -190,6 +190,18 @@ def test_active_stops_share_their_extreme() -> None:
     assert tell(book, [191, 181, 180]) == [[3], [], [2]]
 
 
+def test_taken_out_a_stop_can_start_anew() -> None:
+    """As when it is amended: it keeps its extreme until it is told otherwise."""
+    book = book_of(trailing("1 sell", trail=10))
+    tell(book, [100, 120])
+    stop = book.remove(1)
+    stop.leave_group()  # a second time: nothing to leave
+    assert stop.extreme == 120
+    stop.extreme = 0
+    book.add(stop)
+    assert tell(book, [110, 101, 100]) == [[], [], [1]]
+
+
 def test_stop_further_than_the_price_never_fires() -> None:
     assert tell(book_of(trailing("1 sell", trail=200)), [100, 1]) == [[], []]
 
