@@ -6,6 +6,7 @@ are interleaved, each on a fresh book filled untimed; medians count.
 
 import gc
 import statistics
+import sys
 import time
 
 from lightmatchingengine.lightmatchingengine import LightMatchingEngine
@@ -121,3 +122,7 @@ def main(*, rounds: int = ROUNDS, operations: int = OPERATIONS, is_recorded: boo
         if is_recorded:
             report.append("book", given, result)
     return is_met
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
