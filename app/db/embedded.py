@@ -134,15 +134,22 @@ class EmbeddedServer:
         if socket_directory != self._directory:
             self._prepare_socket_directory(socket_directory)
         if self._pid_is_foreign():
-            # Left by a crash; its number now belongs to another program, which PostgreSQL would take for a rival.
+            # Left by a crash. PostgreSQL would take whoever has that number now (or a dead process that nobody has
+            # buried) for a rival; without the file it cannot see orphans of the old server, so they are waited for.
+            self._wait_for_orphans()
             (self._directory / "postmaster.pid").unlink(missing_ok=True)
+            (socket_directory / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
         self._log.touch(mode=0o600)
         if self._user is not None:
             shutil.chown(self._log, self._user, self._user)
         options = {"unix_socket_directories": str(socket_directory), **_SETTINGS}
         words = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
         arguments = ["-w", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-D", str(self._directory), "-o", words]
-        self._run("pg_ctl", "start", *arguments)
+        try:
+            self._run("pg_ctl", "start", *arguments)
+        except DatabaseUnusable as error:
+            end = self._log.read_text(errors="replace").splitlines()[-3:]
+            raise DatabaseUnusable("\n".join([str(error), *end])) from None
 
     def _create_database(self) -> None:
         """Make our database where it is missing."""
@@ -161,6 +168,14 @@ class EmbeddedServer:
     def _pid_is_foreign(self) -> bool:
         pid = self._recorded_pid()
         return pid is not None and bool(_wheel().psutil.pid_exists(pid)) and not self._is_server(pid)
+
+    def _wait_for_orphans(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        psutil = _wheel().psutil
+        while any(self._is_server(process.pid) for process in psutil.process_iter()):
+            if time.monotonic() > deadline:
+                raise DatabaseUnusable(f"Processes of a server that was killed still work in {self._directory}.")
+            time.sleep(0.05)
 
     def _recorded_pid(self) -> int | None:
         try:
