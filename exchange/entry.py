@@ -92,9 +92,7 @@ def check_qty(market: Market, position: Position | None, request: PlaceOrder) ->
 
 
 def reference_price(market: Market, time_ms: int) -> int:
-    """Return the price that the trading range stands around; 0 when there is none: then only limit orders are taken."""
-    if not market.is_spot:
-        return market.mark_price
+    """Return the price that a spot market's range stands around; 0 when there is none: then only limits are taken."""
     if market.index is not None and market.index.price and not is_index_old(market, time_ms):
         return market.index.price
     return div_half_up(market.trade_ema, EMA_SCALE)
@@ -106,18 +104,13 @@ def is_index_old(market: Market, time_ms: int) -> bool:
 
 
 def range_edge(market: Market, sign: int, time_ms: int) -> int:
-    """Return the highest price to buy at (sign +1) or the lowest to sell at (-1); 0 when there is no range.
-
-    Rounds: into the range, to the tick; the low edge is at least a tick.
-    """
+    """Return the highest price to buy at (sign +1) or the lowest to sell at (-1); 0 when there is no range."""
+    if not market.is_spot:
+        return market.range_high if sign > 0 else market.range_low
     reference = reference_price(market, time_ms)
     if reference == 0:
         return 0
-    tick = market.tick
-    if sign > 0:
-        return reference * (PPM + market.range_ppm) // PPM // tick * tick
-    low = -(-reference * (PPM - market.range_ppm) // (PPM * tick)) * tick
-    return max(tick, low)
+    return market.high_edge(reference) if sign > 0 else market.low_edge(reference)
 
 
 def check_status(market: Market, position: Position | None, order: Order, time_ms: int) -> Reject | None:

@@ -180,10 +180,10 @@ def settle(
         taker_position = position_of(taker_account, market)
         is_reduced = maker_position.qty * maker.sign < 0
         is_taker_reduced = taker_position.qty * taker.sign < 0
-        before = longs(maker_position) + longs(taker_position)
+        open_interest = market.open_interest - max(0, maker_position.qty) - max(0, taker_position.qty)
         maker_pnl, maker_moved = fill_position(maker_account, market, maker_position, maker, qty, price, maker_fee)
         taker_pnl, taker_moved = fill_position(taker_account, market, taker_position, taker, qty, price, taker_fee)
-        market.open_interest += longs(maker_position) + longs(taker_position) - before
+        market.open_interest = open_interest + max(0, maker_position.qty) + max(0, taker_position.qty)
         out.append(_traded(market, trade_id, price, qty, maker, maker_fee, maker_pnl, taker, taker_fee, taker_pnl))
         book_money(maker_account, market, maker_position, maker, maker_pnl, maker_moved, maker_fee, trade_id, out)
         book_money(taker_account, market, taker_position, taker, taker_pnl, taker_moved, taker_fee, trade_id, out)
@@ -219,11 +219,6 @@ def settle_orders(
         resting.shrink_oco(state, maker_account, market, maker, qty, out)
     if taker.oco:
         resting.shrink_oco(state, taker_account, market, taker, qty, out)
-
-
-def longs(position: Position) -> int:
-    """Return the position's share of the open interest."""
-    return max(0, position.qty)
 
 
 def position_of(account: Account, market: Market) -> Position:

@@ -51,28 +51,39 @@ def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int)
     return cost if market.is_spot else cost + loss_to_mark(market, sign, price) * lots
 
 
-def count_order(market: Market, sums: SideSums, order: Order, lots: int, fee_ppm: int) -> None:
-    """Add `lots` of an order (negative: take them off) to its side's sums, its fees at `fee_ppm`."""
+def recount(market: Market, open_orders: OpenOrders, order: Order, lots: int) -> None:
+    """Keep the sums true after `lots` of a resting order came (or went: negative)."""
+    if open_orders.mark != market.mark_price or open_orders.oco_count:
+        open_orders.mark = STALE
+        return
+    sums = open_orders.buys if order.sign > 0 else open_orders.sells
     price = order.price
     sums.qty += lots
     sums.notional += lots * price
     if order.reduce_only:
         sums.reduce_qty += lots
-    if fee_ppm > 0:
-        sums.fee += lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
+    if market.maker_fee_ppm > 0:
+        sums.fee += lots * fee_for_each_lot(price, market.unit_value, market.maker_fee_ppm)
     if not market.is_spot:
         gap = (price - market.mark_price) * order.sign
         if gap > 0:
             sums.loss += lots * gap * market.unit_value
 
 
-def recount(market: Market, open_orders: OpenOrders, order: Order, lots: int) -> None:
-    """Keep the sums true after `lots` of a resting order came (or went: negative)."""
-    if open_orders.mark != market.mark_price or open_orders.oco_count:
-        open_orders.mark = STALE
-    else:
-        sums = open_orders.buys if order.sign > 0 else open_orders.sells
-        count_order(market, sums, order, lots, market.maker_fee_ppm)
+def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> SideSums:
+    """Return a side's sums with one order more, its fees at `fee_ppm`."""
+    lots = order.leaves
+    price = order.price
+    fees = side.fee
+    if fee_ppm > 0:
+        fees += lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
+    loss = side.loss
+    if not market.is_spot:
+        gap = (price - market.mark_price) * order.sign
+        if gap > 0:
+            loss += lots * gap * market.unit_value
+    reduced = side.reduce_qty + lots if order.reduce_only else side.reduce_qty
+    return SideSums(side.qty + lots, reduced, side.notional + lots * price, fees, loss)
 
 
 def refresh(market: Market, open_orders: OpenOrders) -> None:
@@ -98,27 +109,27 @@ def sums_with(
     orders.extend(coming)
     for order in orders:
         fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, order)
-        oco = order.oco
-        if oco:
-            sums = SideSums()
-            count_order(market, sums, order, order.leaves, fee_ppm)
-            key = (oco, order.sign)
+        if order.oco:
+            sums = with_order(market, SideSums(), order, fee_ppm)
+            key = (order.oco, order.sign)
             groups[key] = _larger(sums, groups[key]) if key in groups else sums
+        elif order.sign > 0:
+            buys = with_order(market, buys, order, fee_ppm)
         else:
-            count_order(market, buys if order.sign > 0 else sells, order, order.leaves, fee_ppm)
+            sells = with_order(market, sells, order, fee_ppm)
     for (_, sign), sums in groups.items():
         _add(buys if sign > 0 else sells, sums)
     return buys, sells
 
 
 def _larger(a: SideSums, b: SideSums) -> SideSums:
-    sums = SideSums()
-    sums.qty = max(a.qty, b.qty)
-    sums.reduce_qty = max(a.reduce_qty, b.reduce_qty)
-    sums.notional = max(a.notional, b.notional)
-    sums.fee = max(a.fee, b.fee)
-    sums.loss = max(a.loss, b.loss)
-    return sums
+    return SideSums(
+        max(a.qty, b.qty),
+        max(a.reduce_qty, b.reduce_qty),
+        max(a.notional, b.notional),
+        max(a.fee, b.fee),
+        max(a.loss, b.loss),
+    )
 
 
 def _add(total: SideSums, sums: SideSums) -> None:
@@ -131,28 +142,26 @@ def _add(total: SideSums, sums: SideSums) -> None:
 
 def entry_fee_ppm(market: Market, order: Order) -> int:
     """Return the dearest fee that an order may meet when it comes in."""
-    if request_of(order).post_only:
-        return market.maker_fee_ppm
-    return max(market.taker_fee_ppm, market.maker_fee_ppm)
+    maker_fee_ppm = market.maker_fee_ppm
+    taker_fee_ppm = market.taker_fee_ppm
+    return maker_fee_ppm if maker_fee_ppm > taker_fee_ppm or request_of(order).post_only else taker_fee_ppm
 
 
 def projected(
     market: Market, open_orders: OpenOrders | None, coming: Order, going: Order | None
 ) -> tuple[SideSums, SideSums]:
     """Return the sums as they would be with `coming` and without `going`. Cost: O(1) but for OCO orders and amendments."""
+    fee_ppm = entry_fee_ppm(market, coming)
     if open_orders is None:
-        open_orders = OpenOrders()
-        open_orders.mark = market.mark_price
+        sums = with_order(market, SideSums(), coming, fee_ppm)
+        return (sums, SideSums()) if coming.sign > 0 else (SideSums(), sums)
     if going is not None or open_orders.oco_count or coming.oco:
         return sums_with(market, open_orders, [coming], going)
-    refresh(market, open_orders)
-    buys = open_orders.buys
-    sells = open_orders.sells
-    side = buys if coming.sign > 0 else sells
-    sums = SideSums()
-    _add(sums, side)
-    count_order(market, sums, coming, coming.leaves, entry_fee_ppm(market, coming))
-    return (sums, sells) if coming.sign > 0 else (buys, sums)
+    if open_orders.mark != market.mark_price:
+        refresh(market, open_orders)
+    if coming.sign > 0:
+        return with_order(market, open_orders.buys, coming, fee_ppm), open_orders.sells
+    return open_orders.buys, with_order(market, open_orders.sells, coming, fee_ppm)
 
 
 def reserve(

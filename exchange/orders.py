@@ -125,7 +125,7 @@ def enter(
     state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]
 ) -> None:
     """Accept a checked order: into the match, or to wait for its trigger."""
-    resting.register(state, account, order, time_ms)
+    resting.register(state, account, order, request, time_ms)
     if not entry.is_trigger(request):
         out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.ACTIVE))
         fills.execute(state, account, market, order, time_ms, out)

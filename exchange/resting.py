@@ -40,20 +40,20 @@ def open_orders_of(account: Account, market: Market) -> OpenOrders:
     return open_orders
 
 
-def register(state: State, account: Account, order: Order, time_ms: int) -> None:
+def register(state: State, account: Account, order: Order, request: PlaceOrder, time_ms: int) -> None:
     """Give an accepted order its number and make it known."""
-    order.order_id = state.next_order_id
-    state.next_order_id += 1
+    order_id = state.next_order_id
+    state.next_order_id = order_id + 1
+    order.order_id = order_id
     order.time_ms = time_ms
-    state.orders[order.order_id] = order
-    if request_of(order).time_in_force is TimeInForce.DAY and not state.day_orders:
+    if request.time_in_force is TimeInForce.DAY and not state.day_orders:
         state.day_end_ms = (time_ms // DAY_MS + 1) * DAY_MS
-    index_order(state, account, order)
+    index_order(state, account, order, request)
 
 
-def index_order(state: State, account: Account, order: Order) -> None:
-    """Let an open order be found by its client order id, and a DAY order when its day is over."""
-    request = request_of(order)
+def index_order(state: State, account: Account, order: Order, request: PlaceOrder) -> None:
+    """Let an open order be found by its ids, and a DAY order when its day is over."""
+    state.orders[order.order_id] = order
     if request.client_order_id:
         account.client_orders[request.client_order_id] = order.order_id
     if request.time_in_force is TimeInForce.DAY:

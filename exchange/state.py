@@ -7,7 +7,8 @@ from engine.order import Order, OrderStatus, TriggerEvent
 from engine.triggers import Trigger, TriggerBook
 from exchange.commands import PlaceOrder
 from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind, MarketStatus
-from risk.margin import PPM_TO_RATE
+from risk.fixed import div_up
+from risk.margin import PPM, PPM_TO_RATE
 from risk.position import OwnerNotional, Position
 
 
@@ -63,12 +64,12 @@ class SideSums:
 
     __slots__ = ("fee", "loss", "notional", "qty", "reduce_qty")
 
-    def __init__(self) -> None:
-        self.qty: int = 0
-        self.reduce_qty: int = 0
-        self.notional: int = 0
-        self.fee: int = 0
-        self.loss: int = 0
+    def __init__(self, qty: int = 0, reduce_qty: int = 0, notional: int = 0, fee: int = 0, loss: int = 0) -> None:
+        self.qty: int = qty
+        self.reduce_qty: int = reduce_qty
+        self.notional: int = notional
+        self.fee: int = fee
+        self.loss: int = loss
 
 
 @final
@@ -184,6 +185,8 @@ class Market:
         "qty_max",
         "qty_min",
         "quote_asset",
+        "range_high",
+        "range_low",
         "range_ppm",
         "status",
         "taker_fee_ppm",
@@ -216,6 +219,8 @@ class Market:
         self.status: MarketStatus = MarketStatus.TRADING
         self.mark_price: int = 0
         self.mark_value: int = 0
+        self.range_low: int = 0
+        self.range_high: int = 0
         self.last_price: int = 0
         self.trade_ema: int = 0
         self.open_interest: int = 0
@@ -226,9 +231,20 @@ class Market:
         self.last_triggers: TriggerBook = TriggerBook()
 
     def set_mark(self, price: int) -> None:
-        """Move the mark price, and with it the value of a lot."""
+        """Move the mark price, and with it the value of a lot and the trading range."""
         self.mark_price = price
         self.mark_value = price * self.unit_value
+        self.range_low = self.low_edge(price) if price else 0
+        self.range_high = self.high_edge(price) if price else 0
+
+    def low_edge(self, reference: int) -> int:
+        """Return the low edge of the trading range around a price. Rounds: into the range; at least a tick."""
+        low = div_up(reference * (PPM - self.range_ppm), PPM * self.tick) * self.tick
+        return max(self.tick, low)
+
+    def high_edge(self, reference: int) -> int:
+        """Return the high edge of the trading range around a price. Rounds: into the range."""
+        return reference * (PPM + self.range_ppm) // (PPM * self.tick) * self.tick
 
     def triggers(self, event: TriggerEvent) -> TriggerBook:
         """Return the orders that wait for this price."""

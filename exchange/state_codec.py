@@ -358,8 +358,7 @@ def _read_order(state: State, record: OrderRecord) -> Order:
     order.reduce_only = record.reduce_only
     order.self_match = record.self_match
     order.time_ms = record.time_ms
-    state.orders[order.order_id] = order
-    resting.index_order(state, account, order)
+    resting.index_order(state, account, order, record.request)
     return order
 
 
