@@ -13,14 +13,15 @@ from tests.venue import Client, Venue, running_venue
 
 @pytest.fixture(scope="session")
 def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    asyncio.run(_create(postgres, "venue"))
+    asyncio.run(create_database(postgres, "venue"))
     data_dir: Path = tmp_path_factory.mktemp("venue")
     settings = Settings(database_url=postgres.url("venue"), data_dir=data_dir, master_key=MASTER_KEY)
     with running_venue(settings) as running:
         yield running
 
 
-async def _create(postgres: EmbeddedServer, name: str) -> None:
+async def create_database(postgres: EmbeddedServer, name: str) -> None:
+    """A database with all tables, by this name."""
     admin = await connect(postgres.url("postgres"))
     try:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}")

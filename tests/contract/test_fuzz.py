@@ -83,7 +83,7 @@ def test_every_answer_is_documented(venue: Venue, fuzzer: Client, api: Any, meth
         database=None,
     )
     @given(case=api[path][method].as_strategy())
-    def fuzz(case: schemathesis.Case) -> None:
+    def fuzz(case: schemathesis.Case[Any]) -> None:
         settle(case, venue)
         answer = case.call_and_validate(auth=Signature(fuzzer), checks=CHECKS)
         assert answer.status_code != 500
@@ -98,7 +98,7 @@ def test_every_operation_is_fuzzed(venue: Venue) -> None:
     assert sorted(OPERATIONS) == sorted((method.upper(), path) for path in paths for method in paths[path])
 
 
-def settle(case: schemathesis.Case, venue: Venue) -> None:
+def settle(case: schemathesis.Case[Any], venue: Venue) -> None:
     """Give a generated request a time in the window, and many of them values that a market could take.
 
     Left alone, hardly one would come past the form: behind it lies more.

@@ -107,14 +107,10 @@ def problem(fault: Problem | Unavailable) -> Answer:
             return failure(status, msg, retry_s=max(1, -int(-fault.retry_s // 1)))
         return failure(status, fault.denial.value, code=code)
     if isinstance(fault, Unavailable):
-        is_unknown = isinstance(fault, JournalUnavailable)
-        msg = "The exchange could not make the request durable. Its outcome is unknown: ask by client order id."
-        return failure(
-            503,
-            msg if is_unknown else str(fault) or "The exchange does not take requests now.",
-            {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown},
-            retry_s=fault.retry_s,
-        )
+        is_unknown = isinstance(fault, JournalUnavailable) and fault.is_unknown
+        msg = f"{fault} The outcome is unknown: ask by client order id." if is_unknown else str(fault)
+        result = {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown}
+        return failure(503, msg, result, retry_s=fault.retry_s)
     return failure(500, "Something went wrong on our side.")
 
 
