@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 import asyncpg
 import msgspec
@@ -48,6 +48,9 @@ _READ: Final = (
 _ROW_BEFORE: Final = (
     "SELECT first_seq, count, time_ms, hash FROM journal WHERE first_seq <= $1 ORDER BY first_seq DESC LIMIT 1"
 )
+
+Revive: TypeAlias = Callable[[], Awaitable[None]]
+"""Brings a server of our own back to life. Raises: DatabaseUnusable."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,8 +152,9 @@ def _checked(row: asyncpg.Record, head: Head) -> Batch:
 class Journal:
     """The writer's end: one connection, one lock, one head."""
 
-    def __init__(self, url: str, *, timeout_ms: int = 10_000) -> None:
+    def __init__(self, url: str, *, timeout_ms: int = 10_000, revive: Revive | None = None) -> None:
         self._url = url
+        self._revive = revive
         self._timeout_s = timeout_ms / 1000
         self._connection: Connection | None = None
         self._insert: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
@@ -213,11 +217,13 @@ class Journal:
         while True:
             try:
                 self._drop()
+                if attempt and self._revive is not None:
+                    await self._revive()
                 self._connection = await connect(self._url, timeout_s=self._timeout_s)
                 await self._lock(self._timeout_s)
                 landed = [batch async for batch in read(self._connection, self.head)]
                 await self.prepare()
-            except (*UNREACHABLE, WriterPresent) as error:
+            except (*UNREACHABLE, WriterPresent, DatabaseUnusable) as error:
                 delay_s = _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]
                 attempt += 1
                 _log.warning("the journal is away (attempt %d): %s", attempt, _words(error))

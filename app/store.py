@@ -16,11 +16,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import final
+from typing import NamedTuple, final
 
 from app import snapshots
 from app.clock import Clock, wall_clock
-from app.db.connect import connect, engine_for
+from app.db.connect import engine_for
 from app.db.embedded import EmbeddedServer
 from app.db.migrate import migrate
 from app.db.projector import Projector, reset
@@ -28,7 +28,7 @@ from app.db.queries import Queries
 from app.db.secrets import Vault, master_key
 from app.faults import JournalDamaged
 from app.identity import Identity
-from app.journal import Journal
+from app.journal import Journal, Revive
 from app.recovery import Listeners, Recovered, recover
 from app.sequencer import Sequencer
 from app.settings import Settings
@@ -67,18 +67,32 @@ class Store:
         return self.sequencer.exchange
 
 
+class Database(NamedTuple):
+    """Where the database is, and how to bring it back when it is ours and has died."""
+
+    url: str
+    revive: Revive | None
+
+
 @asynccontextmanager
-async def database_url(settings: Settings) -> AsyncIterator[str]:
-    """Where the database is; in embedded mode with the server up for as long as the block lasts."""
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """The database; in embedded mode with the server up for as long as the block lasts."""
     if settings.database_url is not None:
-        yield settings.database_url
+        yield Database(settings.database_url, None)
         return
     server = EmbeddedServer(settings.data_dir)
     await server.start()
     try:
-        yield server.url()
+        yield Database(server.url(), server.revive)
     finally:
         await asyncio.shield(server.stop())
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    """The URL alone, for a program that only reads."""
+    async with database(settings) as found:
+        yield found.url
 
 
 @asynccontextmanager
@@ -89,8 +103,8 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
     """
     async with AsyncExitStack() as stack:
         vault = Vault(master_key(settings.master_key, settings.data_dir, is_embedded=settings.is_embedded))
-        url = await stack.enter_async_context(database_url(settings))
-        journal = Journal(url, timeout_ms=settings.journal_timeout_ms)
+        url, revive = await stack.enter_async_context(database(settings))
+        journal = Journal(url, timeout_ms=settings.journal_timeout_ms, revive=revive)
         stack.push_async_callback(journal.close)
         await journal.open(lock_timeout_ms=settings.lock_timeout_ms)
         await migrate(url)
@@ -163,5 +177,3 @@ async def _finish(sequencer: Sequencer, projector: Projector) -> None:
     await projector.close()
     await sequencer.snapshot()
 
-
-__all__ = ["Store", "connect", "database_url", "open_store", "rebuild"]

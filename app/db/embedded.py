@@ -63,6 +63,10 @@ class EmbeddedServer:
         """
         await asyncio.to_thread(self.start_blocking)
 
+    async def revive(self) -> None:
+        """Start the server again if it has died. Raises: DatabaseUnusable."""
+        await asyncio.to_thread(self._revive_blocking)
+
     async def stop(self) -> None:
         """Let go of the server, and stop it when nobody else uses it."""
         await asyncio.to_thread(self.stop_blocking)
@@ -104,7 +108,18 @@ class EmbeddedServer:
                 if not self._is_running():
                     return False
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self._directory))
+                socket_directory = self._socket_directory()
+                if socket_directory != self._directory:
+                    shutil.rmtree(socket_directory, ignore_errors=True)
                 return True
+
+    def _revive_blocking(self) -> None:
+        if self._is_running():
+            return
+        with self._guard_path.open("wb") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if not self._is_running():
+                self._launch()
 
     def _prepare_user(self) -> None:
         """As root: the user that the server runs as, with a way through to its binaries and files."""
