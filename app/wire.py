@@ -23,7 +23,9 @@ _TIME_DIGITS: Final = 14
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _POWERS: Final[tuple[int, ...]] = tuple(10**k for k in range(31))
-_FLOAT_EXACT: Final = 10**15
+FLOAT_EXACT: Final = 10**15
+"""Up to 15 digits the shortest text that stands for a float is the amount's own."""
+_RATIO_SCALE: Final = 2 * 10**8
 _PLAIN_MAX: Final = 18
 
 
@@ -111,20 +113,21 @@ def time_ms(text: str, field: str) -> int:
 def amount(units: int, decimals: int = MONEY_DECIMALS) -> float | Decimal:
     """The JSON number for `units` of 10^-decimals, exact to the last unit.
 
-    A float prints the shortest digits that stand for it alone; up to 15 digits these are the amount's own. Longer
-    amounts become a Decimal, which the encoder writes as a number too.
+    A longer one than a float can be trusted with becomes a Decimal, which the encoder writes as a number too.
     """
-    if -_FLOAT_EXACT < units < _FLOAT_EXACT:
+    if -FLOAT_EXACT < units < FLOAT_EXACT:
         return units / _POWERS[decimals]
     return Decimal(units).scaleb(-decimals, _CONTEXT)
 
 
 def ratio(numerator: int, denominator: int) -> float | Decimal:
-    """The JSON number for a quotient, to eight decimals, half to even; 0 when there is nothing to divide by."""
+    """The JSON number for a quotient to eight decimals; 0 when there is nothing to divide by.
+
+    Rounds: to the nearest, halves up. Requires: the denominator is not negative.
+    """
     if denominator == 0:
         return 0.0
-    scaled = _CONTEXT.divide(Decimal(numerator * _POWERS[MONEY_DECIMALS]), Decimal(denominator))
-    return amount(int(_CONTEXT.to_integral_value(scaled)))
+    return amount((numerator * _RATIO_SCALE + denominator) // (2 * denominator))
 
 
 def plain(units: int, decimals: int) -> str:

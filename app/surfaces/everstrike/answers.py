@@ -10,10 +10,11 @@ from app.faults import JournalUnavailable, Unavailable
 from app.problems import Denial, Denied, Malformed, NotFound, Problem
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.pairs import Pair
-from app.wire import amount, ratio
-from engine.order import BUY, OrderStatus, TriggerEvent
+from app.wire import FLOAT_EXACT, amount, ratio
+from engine.order import BUY, OrderStatus, Side, TimeInForce, TriggerEvent
 from exchange.commands import PlaceOrder
 from exchange.events import (
+    BalanceChanged,
     CancelReason,
     CommandRejected,
     Event,
@@ -22,8 +23,10 @@ from exchange.events import (
     OrderReduced,
     OrderRepeated,
     OrderTriggered,
+    PositionChanged,
     Traded,
 )
+from exchange.limits import MONEY_SCALE
 from exchange.views import BalanceView, OrderView, PositionView
 
 Json = dict[str, object]
@@ -114,6 +117,9 @@ def problem(fault: Problem | Unavailable) -> Answer:
     return failure(500, "Something went wrong on our side.")
 
 
+_CHANGES: Final = (OrderCancelled, OrderReduced, OrderTriggered)
+
+
 @final
 class Placed:
     """An order as it stands after the events of the command that made it."""
@@ -143,6 +149,9 @@ def placed(events: list[Event]) -> list[Placed]:
     """The orders that a command made, in its order, each as it stands after all of the events."""
     orders: dict[int, Placed] = {}
     for event in events:
+        kind = type(event)
+        if kind is BalanceChanged or kind is PositionChanged:
+            continue  # most events of a trade
         if isinstance(event, OrderAccepted):
             orders[event.order_id] = Placed(event.order_id, event.request, event.qty, event.price, event.status)
         elif isinstance(event, Traded):
@@ -157,7 +166,7 @@ def placed(events: list[Event]) -> list[Placed]:
             order.filled = event.filled
             order.leaves = event.qty - event.filled
             orders[event.order_id] = order
-        elif isinstance(event, OrderCancelled | OrderReduced | OrderTriggered):
+        elif isinstance(event, _CHANGES):
             known = orders.get(event.order_id)
             if known is not None:
                 _change(known, event)
@@ -255,32 +264,33 @@ def order_json(
     msg: str | None = None,
 ) -> Json:
     """An order with every field. A market order has no original price; `price` is the edge that it may trade up to."""
-    terms = pair.instrument
-    lot_decimals = terms.lot_decimals
-    price_decimals = terms.price_decimals
+    lot, whole = pair.lots_in_one, pair.price_units_in_one
     event = request.trigger_event
+    asked = request.price
+    time_in_force = request.time_in_force
+    # Prices and quantities have at most 15 digits: a quotient is exact.
     return {
         "id": ids.encode(ids.ORDER, order_id) if order_id else ids.NO_ORDER,
         "pair": pair.name,
-        "side": request.side.name,
+        "side": "BUY" if request.side is Side.BUY else "SELL",
         "time": changed_ms,
-        "type": "LIMIT" if request.price else "MARKET",
+        "type": "LIMIT" if asked else "MARKET",
         "fills": fills,
-        "price": amount(price, price_decimals) if price else None,
-        "price_orig": amount(request.price, price_decimals) if request.price else None,
+        "price": price / whole if price else None,
+        "price_orig": asked / whole if asked else None,
         "hidden": request.hidden,
         "status": status.name,
-        "leverage": amount(leverage_e2, 2),
-        "qty_orig": amount(qty, lot_decimals),
-        "qty_orig_usd": amount(qty * price * terms.unit_value),
-        "qty_remaining": amount(leaves, lot_decimals),
-        "qty_filled": amount(filled, lot_decimals),
+        "leverage": leverage_e2 / 100,
+        "qty_orig": qty / lot,
+        "qty_orig_usd": amount(qty * price * pair.unit_value),
+        "qty_remaining": leaves / lot,
+        "qty_filled": filled / lot,
         "post_only": request.post_only,
         "reduce_only": request.reduce_only,
-        "time_in_force": request.time_in_force.name,
+        "time_in_force": "GTC" if time_in_force is TimeInForce.GTC else time_in_force.name,
         "oco": request.oco or None,
         "icebergs": request.icebergs,
-        "trigger_price": amount(trigger_price, price_decimals) if trigger_price else None,
+        "trigger_price": trigger_price / whole if trigger_price else None,
         "trigger_event": None if event is TriggerEvent.NONE else event.name,
         "close_on_trigger": request.close_on_trigger,
         "customer_id": customer_id,
@@ -325,12 +335,11 @@ def fill_of_row(row: StoredFill, pair: Pair, request: PlaceOrder | None) -> Json
 
 def trade_json(row: StoredTrade, pair: Pair) -> Json:
     """A public trade."""
-    terms = pair.instrument
     return {
         "id": ids.encode(ids.TRADE, row.trade_id),
         "pair": pair.name,
-        "qty": amount(row.qty, terms.lot_decimals),
-        "price": amount(row.price, terms.price_decimals),
+        "qty": row.qty / pair.lots_in_one,
+        "price": row.price / pair.price_units_in_one,
         "time": row.time_ms,
         "is_buyer_maker": row.taker_sign != BUY,
         "is_best_match": True,
@@ -352,17 +361,16 @@ def fill_json(
     time_ms: int,
 ) -> Json:
     """A fill. Fees are in the quote asset; there is no discount, so gross and net are the same."""
-    terms = pair.instrument
-    cost = amount(qty * price * terms.unit_value)
+    cost = amount(qty * price * pair.unit_value)
     commission = amount(fee)
     asset = pair.quote
     is_buy = sign == BUY
     return {
         "id": ids.encode(ids.MAKER_FILL if is_maker else ids.TAKER_FILL, trade_id),
         "pair": pair.name,
-        "qty": amount(qty, terms.lot_decimals),
+        "qty": qty / pair.lots_in_one,
         "qty_usd": cost,
-        "price": amount(price, terms.price_decimals),
+        "price": price / pair.price_units_in_one,
         "cost": cost,
         "side": "BUY" if is_buy else "SELL",
         "type": kind,
@@ -381,34 +389,44 @@ def fill_json(
 
 def balance_json(view: BalanceView) -> Json:
     """An asset's balance."""
+    free, locked, margin = view.free, view.locked, view.margin
+    withdrawn, pnl, fees = view.withdrawn, view.pnl, view.fees
+    if max(free, locked, margin, withdrawn, pnl, fees) < FLOAT_EXACT and min(pnl, fees) > -FLOAT_EXACT:
+        return {
+            "free": free / MONEY_SCALE,
+            "locked": locked / MONEY_SCALE,
+            "withdrawn": withdrawn / MONEY_SCALE,
+            "pnl": pnl / MONEY_SCALE,
+            "margin": margin / MONEY_SCALE,
+            "fees": fees / MONEY_SCALE,
+        }
     return {
-        "free": amount(view.free),
-        "locked": amount(view.locked),
-        "withdrawn": amount(view.withdrawn),
-        "pnl": amount(view.pnl),
-        "margin": amount(view.margin),
-        "fees": amount(view.fees),
+        "free": amount(free),
+        "locked": amount(locked),
+        "withdrawn": amount(withdrawn),
+        "pnl": amount(pnl),
+        "margin": amount(margin),
+        "fees": amount(fees),
     }
 
 
 def position_json(view: PositionView, pair: Pair) -> Json:
     """A position with all of its stats."""
-    terms = pair.instrument
     qty = view.qty
-    upnl = view.upnl
-    rpnl = view.rpnl
-    margin = view.margin
-    size = amount(qty, terms.lot_decimals)
-    price_decimals = terms.price_decimals
+    upnl, rpnl = view.upnl, view.rpnl
+    margin = amount(view.margin)
+    realized = amount(rpnl)
+    whole = pair.price_units_in_one
+    size = qty / pair.lots_in_one
     entry = abs(view.entry_notional)
-    # The entry price is entry / (lots x unit_value) price units; the scale makes them quote units.
-    lots_value = abs(qty) * terms.unit_value * 10**price_decimals
+    price_decimals = pair.instrument.price_decimals
+    liquidation_price, bankruptcy_price = view.liquidation_price, view.bankruptcy_price
     return {
         "pair": pair.name,
         "size": size,
-        "free": amount(margin),
+        "free": margin,
         "locked": amount(view.order_margin),
-        "realized": amount(rpnl),
+        "realized": realized,
         "funding": amount(view.funding),
         "fees": amount(view.fees),
         "cum_pnl": amount(rpnl + view.funding),
@@ -417,17 +435,18 @@ def position_json(view: PositionView, pair: Pair) -> Json:
             "size": size,
             "notional": amount(view.notional),
             "notional_entry": amount(entry),
-            "margin": amount(margin),
+            "margin": margin,
             "pnl": amount(upnl + rpnl),
             "upnl": amount(upnl),
-            "rpnl": amount(rpnl),
+            "rpnl": realized,
             "equity": amount(view.equity),
             "roe": ratio(upnl + rpnl, view.initial_margin),
-            "mark": amount(view.mark_price, price_decimals),
-            "avg_entry": ratio(entry, lots_value) if qty else None,
-            "leverage": amount(view.leverage_e2, 2),
-            "lp": amount(view.liquidation_price, price_decimals) if view.liquidation_price else None,
-            "bankrupt": amount(view.bankruptcy_price, price_decimals) if view.bankruptcy_price else None,
+            "mark": view.mark_price / whole,
+            # Entry notional over lots is price units times unit_value.
+            "avg_entry": ratio(entry, abs(qty) * pair.unit_value * whole) if qty else None,
+            "leverage": view.leverage_e2 / 100,
+            "lp": amount(liquidation_price, price_decimals) if liquidation_price else None,
+            "bankrupt": amount(bankruptcy_price, price_decimals) if bankruptcy_price else None,
             "direction": None if qty == 0 else ("BUY" if qty > 0 else "SELL"),
         },
     }
@@ -456,7 +475,7 @@ def flat_json(pair: Pair, mark_price: int) -> Json:
             "rpnl": nothing,
             "equity": nothing,
             "roe": nothing,
-            "mark": amount(mark_price, pair.instrument.price_decimals),
+            "mark": mark_price / pair.price_units_in_one,
             "avg_entry": None,
             "leverage": nothing,
             "lp": None,

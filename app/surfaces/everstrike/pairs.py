@@ -23,9 +23,19 @@ TYPES: Final = {
 
 @final
 class Pair:
-    """A market as this surface needs it with every order."""
+    """A market as this surface needs it with every order. `..._in_one` are what a whole quantity or price is made of."""
 
-    __slots__ = ("base", "instrument", "is_spot", "market_id", "name", "quote")
+    __slots__ = (
+        "base",
+        "instrument",
+        "is_spot",
+        "lots_in_one",
+        "market_id",
+        "name",
+        "price_units_in_one",
+        "quote",
+        "unit_value",
+    )
 
     def __init__(self, market_id: int, instrument: Instrument, symbols: dict[int, str]) -> None:
         self.market_id = market_id
@@ -34,6 +44,9 @@ class Pair:
         self.instrument = instrument
         self.name = instrument.symbol
         self.is_spot = instrument.kind is InstrumentKind.SPOT
+        self.lots_in_one: int = 10**instrument.lot_decimals
+        self.price_units_in_one: int = 10**instrument.price_decimals
+        self.unit_value = instrument.unit_value
 
 
 @final
