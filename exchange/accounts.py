@@ -15,8 +15,7 @@ from exchange.events import (
 )
 from exchange.limits import ACCOUNTS_PER_OWNER_MAX, MONEY_MAX, REFERENCE_LENGTH_MAX
 from exchange.rejects import Reject
-from exchange.state import Account, Market, State, Transfer
-from risk.position import Position
+from exchange.state import Account, Holding, State, Transfer
 
 
 def open_account(state: State, command: OpenAccount, out: list[Event]) -> None:
@@ -74,7 +73,7 @@ def transfer(state: State, command: Deposit | Withdraw, out: list[Event]) -> Non
         treasury.deposited += amount
         cause = Cause.DEPOSIT
     else:
-        if amount > margins.withdrawable(state, account, asset_id):
+        if amount > margins.withdrawable(account, asset_id):
             refuse(Reject.INSUFFICIENT_BALANCE, out)
             return
         treasury.withdrawn += amount
@@ -93,47 +92,37 @@ def set_leverage(state: State, command: SetLeverage, out: list[Event]) -> None:
     if account is None or market is None:
         refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
         return
-    reject = check_leverage(state, account, market, command.leverage_e2)
+    holding = market.holding(account)
+    reject = check_leverage(holding, command.leverage_e2)
     if reject is not None:
         refuse(reject, out)
         return
-    apply_leverage(account, market, command.leverage_e2, out)
+    apply_leverage(holding, command.leverage_e2, out)
 
 
-def check_leverage(state: State, account: Account, market: Market, leverage_e2: int) -> Reject | None:
+def check_leverage(holding: Holding, leverage_e2: int) -> Reject | None:
     """Check that an account may have this leverage: its position and its orders must be margined with it."""
+    market = holding.market
     if market.is_spot:
         return Reject.NOT_ON_SPOT
     if not 100 <= leverage_e2 <= market.leverage_max_e2:
         return Reject.INVALID_LEVERAGE
-    if not account.is_isolated:
+    if not holding.account.is_isolated:
         return Reject.ONLY_ISOLATED
-    position = account.positions.get(market.market_id)
-    left = margins.available(state, account, market.quote_asset)
-    open_orders = account.open_orders.get(market.market_id)
-    if open_orders is not None and open_orders.orders:
-        left += margins.order_margin(account, market, open_orders)
-        held_margin = 0
-        if position is not None and position.qty:
-            held_margin = margins.initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
-        left -= margins.reserve(
-            market, position, open_orders.buys, open_orders.sells, leverage_e2=leverage_e2, held_margin=held_margin
-        )
-    if position is not None:
-        left -= entry.leverage_gap(market, position, leverage_e2)
-    return Reject.INSUFFICIENT_BALANCE if left < 0 else None
+    margins.refresh(holding)
+    left = margins.available(holding.account, market.quote_asset, holding)
+    held_margin = margins.position_margin(holding, leverage_e2)
+    left -= margins.reserve(holding, holding.buys, holding.sells, leverage_e2, held_margin)
+    return Reject.INSUFFICIENT_BALANCE if left < entry.leverage_gap(holding, leverage_e2) else None
 
 
-def apply_leverage(account: Account, market: Market, leverage_e2: int, out: list[Event]) -> None:
+def apply_leverage(holding: Holding, leverage_e2: int, out: list[Event]) -> None:
     """Store a checked leverage; a position gets from the balance what its margin lacks."""
-    position = account.positions.get(market.market_id)
-    if position is None:
-        position = account.positions[market.market_id] = Position(market.owner(account.owner_id))
-    gap = entry.leverage_gap(market, position, leverage_e2)
-    position.leverage_e2 = leverage_e2
-    out.append(LeverageSet(account.account_id, market.market_id, leverage_e2))
+    gap = entry.leverage_gap(holding, leverage_e2)
+    holding.position.leverage_e2 = leverage_e2
+    out.append(LeverageSet(holding.account.account_id, holding.market.market_id, leverage_e2))
     if gap:
-        apply_margin(account, market, position, gap, out)
+        apply_margin(holding, gap, out)
 
 
 def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> None:
@@ -142,12 +131,12 @@ def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> N
     if account is None:
         refuse(Reject.UNKNOWN_ACCOUNT, out)
         return
-    for position in account.positions.values():
-        if position.qty:
+    for holding in account.holdings.values():
+        if holding.position.qty:
             refuse(Reject.HAS_POSITIONS, out)
             return
-    for open_orders in account.open_orders.values():
-        if open_orders.orders or open_orders.triggers:
+    for holding in account.holdings.values():
+        if holding.orders or holding.triggers:
             refuse(Reject.HAS_OPEN_ORDERS, out)
             return
     account.is_isolated = command.is_isolated
@@ -161,39 +150,37 @@ def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:
     if account is None or market is None:
         refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET, out)
         return
+    holding = market.holding(account)
     amount = command.amount
-    position = account.positions.get(market.market_id)
     if amount == 0 or abs(amount) > MONEY_MAX:
         refuse(Reject.INVALID_AMOUNT, out)
     elif not account.is_isolated:
         refuse(Reject.ONLY_ISOLATED, out)
-    elif position is None or position.qty == 0:
+    elif holding.position.qty == 0:
         refuse(Reject.NO_POSITION, out)
-    elif amount > margins.available(state, account, market.quote_asset):
+    elif amount > margins.available(account, market.quote_asset):
         refuse(Reject.INSUFFICIENT_BALANCE, out)
-    elif amount < 0 and not may_draw(market, position, -amount):
+    elif amount < 0 and not may_draw(holding, -amount):
         refuse(Reject.MARGIN_TOO_LOW, out)
     else:
-        apply_margin(account, market, position, amount, out)
+        apply_margin(holding, amount, out)
 
 
-def may_draw(market: Market, position: Position, amount: int) -> bool:
+def may_draw(holding: Holding, amount: int) -> bool:
     """Tell whether the margin may fall by `amount`: unrealized losses count, unrealized profit does not."""
-    backing = position.margin - amount + min(0, position.unrealized(market.mark_price, market.unit_value))
-    needed = margins.initial_margin(market, abs(position.qty), position.owner.value, position.leverage_e2)
-    return position.margin >= amount and backing >= needed
+    position = holding.position
+    backing = position.margin - amount + min(0, margins.unrealized(holding))
+    return position.margin >= amount and backing >= margins.position_margin(holding, position.leverage_e2)
 
 
-def apply_margin(account: Account, market: Market, position: Position, amount: int, out: list[Event]) -> None:
+def apply_margin(holding: Holding, amount: int, out: list[Event]) -> None:
     """Move money from the balance to an isolated position's margin (negative: back)."""
-    balance = account.balance(market.quote_asset)
+    account_id = holding.account.account_id
+    market = holding.market
+    position = holding.position
+    balance = holding.quote
     balance.amount -= amount
     position.margin += amount
-    out.append(
-        BalanceChanged(
-            account.account_id, market.quote_asset, -amount, balance.amount, Cause.TRANSFER, market.market_id
-        )
-    )
-    out.append(
-        PositionChanged(account.account_id, market.market_id, position.qty, position.entry_notional, position.margin)
-    )
+    asset_id = market.quote_asset
+    out.append(BalanceChanged(account_id, asset_id, -amount, balance.amount, Cause.TRANSFER, market.market_id))
+    out.append(PositionChanged(account_id, market.market_id, position.qty, position.entry_notional, position.margin))

@@ -114,7 +114,8 @@ class Exchange:
     def check(self, command: PlaceOrder | PlaceBatch, time_ms: int) -> CommandRejected | None:
         """Run all checks of an order or a batch without any effect; None when it would be taken."""
         if isinstance(command, PlaceOrder):
-            return orders.check_place(self.state, command, time_ms)
+            reject = orders.check_place(self.state, command, time_ms)
+            return None if reject is None else CommandRejected(reject, reject.field)
         return orders.check_place_batch(self.state, command, time_ms)
 
     def state_hash(self) -> bytes:

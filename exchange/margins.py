@@ -7,10 +7,9 @@ each position is a scope of its own, and the balance is what is assigned to none
 from typing import Final
 
 from engine.order import Order
-from exchange.state import Account, Market, OpenOrders, SideSums, State, request_of
+from exchange.state import Account, Holding, Market, SideSums, request_of
 from risk.fixed import div_up
 from risk.margin import fee, fee_for_each_lot, leverage_rate, requirement
-from risk.position import Position
 
 STALE: Final = -1
 """Not a mark price: the sums must be made anew."""
@@ -25,18 +24,30 @@ def initial_margin(market: Market, lots: int, entry_notional: int, leverage_e2: 
     return requirement(lots * market.mark_value, market.initial_rate, market.initial_slope, entry_notional, floor_rate)
 
 
-def maintenance_margin(market: Market, position: Position) -> int:
+def maintenance_margin(holding: Holding) -> int:
     """Return the maintenance margin of a position at the mark. Rounds: up."""
+    market = holding.market
+    position = holding.position
     notional = abs(position.qty) * market.mark_value
     return requirement(notional, market.maintenance_rate, market.maintenance_slope, position.owner.value)
 
 
-def position_margin(account: Account, market: Market, position: Position) -> int:
-    """Return the initial margin of an account's position at the mark and at its own leverage."""
+def leverage_of(holding: Holding) -> int:
+    """Return the leverage that counts: 0 under cross and on spot, the stored one under isolated."""
+    return holding.position.leverage_e2 if holding.account.is_isolated and not holding.market.is_spot else 0
+
+
+def position_margin(holding: Holding, leverage_e2: int) -> int:
+    """Return the initial margin of a position at the mark and at a leverage (0 under cross)."""
+    position = holding.position
     if position.qty == 0:
         return 0
-    leverage_e2 = position.leverage_e2 if account.is_isolated else 0
-    return initial_margin(market, abs(position.qty), position.owner.value, leverage_e2)
+    return initial_margin(holding.market, abs(position.qty), position.owner.value, leverage_e2)
+
+
+def unrealized(holding: Holding) -> int:
+    """Return a position's unrealized pnl at the mark."""
+    return holding.position.qty * holding.market.mark_value - holding.position.entry_notional
 
 
 def loss_to_mark(market: Market, sign: int, price: int) -> int:
@@ -51,12 +62,13 @@ def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int)
     return cost if market.is_spot else cost + loss_to_mark(market, sign, price) * lots
 
 
-def recount(market: Market, open_orders: OpenOrders, order: Order, lots: int) -> None:
+def recount(holding: Holding, order: Order, lots: int) -> None:
     """Keep the sums true after `lots` of a resting order came (or went: negative)."""
-    if open_orders.mark != market.mark_price or open_orders.oco_count:
-        open_orders.mark = STALE
+    market = holding.market
+    if holding.mark != market.mark_price or holding.oco_count:
+        holding.mark = STALE
         return
-    sums = open_orders.buys if order.sign > 0 else open_orders.sells
+    sums = holding.buys if order.sign > 0 else holding.sells
     price = order.price
     sums.qty += lots
     sums.notional += lots * price
@@ -86,26 +98,26 @@ def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> Si
     return SideSums(side.qty + lots, reduced, side.notional + lots * price, fees, loss)
 
 
-def refresh(market: Market, open_orders: OpenOrders) -> None:
+def refresh(holding: Holding) -> None:
     """Make the sums anew when the mark has moved since they were made. Cost: O(orders), once for each mark."""
-    if open_orders.mark != market.mark_price:
-        open_orders.mark = market.mark_price
-        buys_and_sells = sums_with(market, open_orders, [], None)
-        open_orders.buys = buys_and_sells[0]
-        open_orders.sells = buys_and_sells[1]
+    mark = holding.market.mark_price
+    if holding.mark != mark:
+        holding.mark = mark
+        buys_and_sells = sums_with(holding, [], None)
+        holding.buys = buys_and_sells[0]
+        holding.sells = buys_and_sells[1]
 
 
-def sums_with(
-    market: Market, open_orders: OpenOrders, coming: list[Order], going: Order | None
-) -> tuple[SideSums, SideSums]:
+def sums_with(holding: Holding, coming: list[Order], going: Order | None) -> tuple[SideSums, SideSums]:
     """Return the sums of buys and sells as they would be with some orders more and one less.
 
     Of an OCO group each side counts the largest member only. A coming order pays as taker, unless it is post-only.
     """
+    market = holding.market
     buys = SideSums()
     sells = SideSums()
     groups: dict[tuple[str, int], SideSums] = {}
-    orders = [order for order in open_orders.orders.values() if order is not going]
+    orders = [order for order in holding.orders.values() if order is not going]
     orders.extend(coming)
     for order in orders:
         fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, order)
@@ -147,52 +159,38 @@ def entry_fee_ppm(market: Market, order: Order) -> int:
     return maker_fee_ppm if maker_fee_ppm > taker_fee_ppm or request_of(order).post_only else taker_fee_ppm
 
 
-def projected(
-    market: Market, open_orders: OpenOrders | None, coming: Order, going: Order | None
-) -> tuple[SideSums, SideSums]:
+def projected(holding: Holding, coming: Order, going: Order | None) -> tuple[SideSums, SideSums]:
     """Return the sums as they would be with `coming` and without `going`. Cost: O(1) but for OCO orders and amendments."""
+    market = holding.market
+    if going is not None or holding.oco_count or coming.oco:
+        return sums_with(holding, [coming], going)
+    if holding.mark != market.mark_price:
+        refresh(holding)
     fee_ppm = entry_fee_ppm(market, coming)
-    if open_orders is None:
-        sums = with_order(market, SideSums(), coming, fee_ppm)
-        return (sums, SideSums()) if coming.sign > 0 else (SideSums(), sums)
-    if going is not None or open_orders.oco_count or coming.oco:
-        return sums_with(market, open_orders, [coming], going)
-    if open_orders.mark != market.mark_price:
-        refresh(market, open_orders)
     if coming.sign > 0:
-        return with_order(market, open_orders.buys, coming, fee_ppm), open_orders.sells
-    return open_orders.buys, with_order(market, open_orders.sells, coming, fee_ppm)
+        return with_order(market, holding.buys, coming, fee_ppm), holding.sells
+    return holding.buys, with_order(market, holding.sells, coming, fee_ppm)
 
 
-def reserve(
-    market: Market, position: Position | None, buys: SideSums, sells: SideSums, *, leverage_e2: int, held_margin: int
-) -> int:
+def reserve(holding: Holding, buys: SideSums, sells: SideSums, leverage_e2: int, held_margin: int) -> int:
     """Return what an account's orders in a derivatives market need beside the position: the dearer side.
 
     `held_margin` is the position's initial margin at that leverage. Under isolated margin (leverage not 0) the closing
     of a position is paid from its own margin and needs nothing here.
     """
-    buy_need = 0
-    if buys.qty:
-        buy_need = side_need(market, position, 1, buys, leverage_e2=leverage_e2, held_margin=held_margin)
-    if sells.qty:
-        sell_need = side_need(market, position, -1, sells, leverage_e2=leverage_e2, held_margin=held_margin)
-        if sell_need > buy_need:
-            return sell_need
-    return buy_need
+    buy_need = side_need(holding, 1, buys, leverage_e2, held_margin) if buys.qty else 0
+    sell_need = side_need(holding, -1, sells, leverage_e2, held_margin) if sells.qty else 0
+    return max(buy_need, sell_need)
 
 
-def side_need(
-    market: Market, position: Position | None, sign: int, sums: SideSums, *, leverage_e2: int, held_margin: int
-) -> int:
+def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, held_margin: int) -> int:
     """Return what one side's orders need if all of them fill: initial margin on top of the position's, loss and fees.
 
     The side's reduce-only part first eats the position, then the rest of the side adds to what is left: the worst way
     in which the orders can fill.
     """
-    if position is None or position.qty == 0:
-        entry = sums.notional * market.unit_value + (position.owner.value if position is not None else 0)
-        return initial_margin(market, sums.qty - sums.reduce_qty, entry, leverage_e2) + sums.loss + sums.fee
+    market = holding.market
+    position = holding.position
     held = position.qty * sign
     eaten = min(sums.reduce_qty, -held) if held < 0 else 0
     lots = sums.qty - sums.reduce_qty + eaten
@@ -204,104 +202,89 @@ def side_need(
     else:
         entry += div_up(sums.notional * market.unit_value * (lots + held), lots) - abs(position.entry_notional)
     added = initial_margin(market, lots + held, entry, leverage_e2) - held_margin
-    return (max(0, added)) + sums.loss + sums.fee
+    return max(0, added) + sums.loss + sums.fee
 
 
-def order_margin(account: Account, market: Market, open_orders: OpenOrders) -> int:
+def order_margin(holding: Holding) -> int:
     """Return the reserve of an account's resting orders in a derivatives market at the present mark."""
-    if not open_orders.orders:
+    if not holding.orders or holding.market.is_spot:
         return 0
-    refresh(market, open_orders)
-    position = account.positions.get(market.market_id)
-    leverage_e2 = leverage_of(account, position)
-    held_margin = position_margin(account, market, position) if position is not None else 0
-    return reserve(
-        market, position, open_orders.buys, open_orders.sells, leverage_e2=leverage_e2, held_margin=held_margin
-    )
+    refresh(holding)
+    leverage_e2 = leverage_of(holding)
+    return reserve(holding, holding.buys, holding.sells, leverage_e2, position_margin(holding, leverage_e2))
 
 
-def leverage_of(account: Account, position: Position | None) -> int:
-    """Return the leverage that counts for an account in a market: 0 under cross, 1x until set under isolated."""
-    if not account.is_isolated:
-        return 0
-    return position.leverage_e2 if position is not None else 100
-
-
-def equity(state: State, account: Account, asset_id: int) -> int:
-    """Return a cross account's equity in an asset: balance less spot locks, plus all unrealized pnl."""
+def equity(account: Account, asset_id: int) -> int:
+    """Return what a fill can draw on: the balance less spot locks, under cross with all unrealized pnl."""
     balance = account.balances.get(asset_id)
     total = balance.amount - balance.locked if balance is not None else 0
     if account.is_isolated:
         return total
-    for market_id, position in account.positions.items():
-        if position.qty:
-            market = state.markets[market_id]
-            if market.quote_asset == asset_id:
-                total += position.qty * market.mark_value - position.entry_notional
+    for holding in account.holdings.values():
+        market = holding.market
+        position = holding.position
+        if position.qty and market.quote_asset == asset_id:
+            total += position.qty * market.mark_value - position.entry_notional
     return total
 
 
-def needed_elsewhere(state: State, account: Account, asset_id: int, market_id: int) -> int:
-    """Return initial margins and reserves of an account in all derivatives markets of an asset but one (0: in all)."""
-    total = 0
-    markets = state.markets
-    if not account.is_isolated:
-        for other_id, position in account.positions.items():
-            if position.qty and other_id != market_id:
-                market = markets[other_id]
-                if market.quote_asset == asset_id:
-                    total += initial_margin(market, abs(position.qty), position.owner.value, 0)
-    for other_id, open_orders in account.open_orders.items():
-        if other_id != market_id and open_orders.orders:
-            market = markets[other_id]
-            if not market.is_spot and market.quote_asset == asset_id:
-                total += order_margin(account, market, open_orders)
+def available(account: Account, asset_id: int, but: Holding | None = None) -> int:
+    """Return what an account may still commit as margin: equity less initial margins and reserves. May be negative.
+
+    What the position and the orders of the holding `but` need is left out; its unrealized pnl counts.
+    """
+    balance = account.balances.get(asset_id)
+    total = balance.amount - balance.locked if balance is not None else 0
+    is_isolated = account.is_isolated
+    for holding in account.holdings.values():
+        market = holding.market
+        if market.is_spot or market.quote_asset != asset_id:
+            continue
+        position = holding.position
+        if position.qty and not is_isolated:
+            total += position.qty * market.mark_value - position.entry_notional
+            if holding is not but:
+                total -= initial_margin(market, abs(position.qty), position.owner.value, 0)
+        if holding.orders and holding is not but:
+            total -= order_margin(holding)
     return total
 
 
-def available(state: State, account: Account, asset_id: int) -> int:
-    """Return what an account may still commit as margin: equity less initial margins and reserves. May be negative."""
-    return equity(state, account, asset_id) - needed_elsewhere(state, account, asset_id, 0)
-
-
-def withdrawable(state: State, account: Account, asset_id: int) -> int:
+def withdrawable(account: Account, asset_id: int) -> int:
     """Return what may leave the account or buy spot: unrealized profit carries margin but does not leave."""
-    total = available(state, account, asset_id)
+    total = available(account, asset_id)
     if not account.is_isolated:
-        for market_id, position in account.positions.items():
-            if position.qty:
-                market = state.markets[market_id]
-                if market.quote_asset == asset_id:
-                    profit = position.unrealized(market.mark_price, market.unit_value)
-                    if profit > 0:
-                        total -= profit
+        for holding in account.holdings.values():
+            if holding.position.qty and holding.market.quote_asset == asset_id:
+                total -= max(0, unrealized(holding))
     return max(0, total)
 
 
-def scope_equity(state: State, account: Account, market: Market, position: Position) -> int:
+def scope_equity(holding: Holding) -> int:
     """Return the equity that a fill in this market draws on: the account's under cross, the position's when isolated."""
-    if account.is_isolated:
-        return position.margin + position.unrealized(market.mark_price, market.unit_value)
-    return equity(state, account, market.quote_asset)
+    if holding.account.is_isolated:
+        return holding.position.margin + unrealized(holding)
+    return equity(holding.account, holding.market.quote_asset)
 
 
-def maintenance_rate_of(market: Market, position: Position) -> int:
+def maintenance_rate_of(holding: Holding) -> int:
     """Return a position's maintenance rate with its slope, at 10^17."""
-    return market.maintenance_rate + market.maintenance_slope * position.owner.value
+    return holding.market.maintenance_rate + holding.market.maintenance_slope * holding.position.owner.value
 
 
-def backing(state: State, account: Account, market: Market, position: Position, *, is_maintained: bool) -> int:
+def backing(holding: Holding, *, is_maintained: bool) -> int:
     """Return what stands behind a position beside its own unrealized pnl, for its liquidation or bankruptcy price.
 
     The isolated margin; under cross the balance with the other positions' unrealized pnl, less (`is_maintained`) their
     maintenance margins.
     """
+    account = holding.account
     if account.is_isolated:
-        return position.margin
-    total = equity(state, account, market.quote_asset) - position.unrealized(market.mark_price, market.unit_value)
+        return holding.position.margin
+    asset_id = holding.market.quote_asset
+    total = equity(account, asset_id) - unrealized(holding)
     if is_maintained:
-        for other_id, other in account.positions.items():
-            other_market = state.markets[other_id]
-            if other.qty and other_id != market.market_id and other_market.quote_asset == market.quote_asset:
-                total -= maintenance_margin(other_market, other)
+        for other in account.holdings.values():
+            if other is not holding and other.position.qty and other.market.quote_asset == asset_id:
+                total -= maintenance_margin(other)
     return total

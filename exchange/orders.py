@@ -19,50 +19,49 @@ from exchange.events import (
 from exchange.instrument import MarketStatus
 from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
 from exchange.rejects import Reject
-from exchange.state import Account, Market, State, request_of
+from exchange.state import Account, Holding, Market, State, request_of
 
 
-def leverage_for(account: Account, market: Market, request: PlaceOrder) -> int:
+def leverage_for(holding: Holding, request: PlaceOrder) -> int:
     """Return the leverage that will count for the request: its own, else the stored one; 0 under cross."""
-    if not account.is_isolated or market.is_spot:
-        return 0
-    return request.leverage_e2 or margins.leverage_of(account, account.positions.get(market.market_id))
+    leverage_e2 = margins.leverage_of(holding)
+    return request.leverage_e2 or leverage_e2 if leverage_e2 else 0
 
 
-def needs_leverage(account: Account, market: Market, request: PlaceOrder) -> bool:
-    """Tell whether the request names another leverage than the stored one."""
-    if not request.leverage_e2 or not account.is_isolated or market.is_spot:
-        return False
-    return request.leverage_e2 != margins.leverage_of(account, account.positions.get(market.market_id))
+def adopt_leverage(holding: Holding, request: PlaceOrder, out: list[Event]) -> None:
+    """Set the leverage that a checked request names, if it is another than the stored one."""
+    leverage_e2 = leverage_for(holding, request)
+    if leverage_e2 and leverage_e2 != holding.position.leverage_e2:
+        apply_leverage(holding, leverage_e2, out)
 
 
-def check_request(
-    state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int
-) -> Reject | None:
+def check_request(holding: Holding, order: Order, request: PlaceOrder, *, waits: bool, time_ms: int) -> Reject | None:
     """Check an order that is asked for. It may be cut, and gets its limit."""
-    reject = entry.check_form(account, market, request)
+    reject = entry.check_form(holding, request)
     if reject is None:
-        reject = entry.check_qty(market, account.positions.get(market.market_id), request)
+        reject = entry.check_qty(holding, order, request)
     if reject is None:
-        reject = entry.check_room(account, market, 1)
+        reject = entry.check_room(holding, 1)
     if reject is not None:
         return reject
-    if entry.is_trigger(request):
-        return check_trigger(account, market, order, request, time_ms)
-    leverage_e2 = leverage_for(account, market, request)
+    if waits:
+        return check_trigger(holding, order, request)
     return entry.check_entry(
-        state, account, market, order, leverage_e2=leverage_e2, replaced=None, is_clamped=False, time_ms=time_ms
+        holding, order, request, leverage_for(holding, request), None, is_clamped=False, time_ms=time_ms
     )
 
 
-def check_trigger(account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int) -> Reject | None:
-    """Check an order that will wait: the market must take it, and its direction must be known."""
-    position = account.positions.get(market.market_id)
+def check_trigger(holding: Holding, order: Order, request: PlaceOrder) -> Reject | None:
+    """Check an order that will wait: its parameters, the market's status, and that its direction can be known."""
+    market = holding.market
+    reject = entry.check_trigger_form(market, request)
+    if reject is not None:
+        return reject
     if market.status is not MarketStatus.TRADING:
         is_reducing = order.reduce_only or request.close_on_trigger
         if market.status is not MarketStatus.REDUCE_ONLY or not is_reducing:
             return Reject.MARKET_CLOSED
-    if request.is_close and (position is None or position.qty == 0):
+    if request.is_close and holding.position.qty == 0:
         return Reject.NO_POSITION
     needs_price = request.trigger_price != 0 and request.trigger_direction is TriggerDirection.AUTO
     return Reject.NO_PRICE if needs_price and market.price(event_of(market, request)) == 0 else None
@@ -88,27 +87,27 @@ def place(state: State, command: PlaceOrder, time_ms: int, out: list[Event]) -> 
         if repeated is not None:
             out.append(repeated)
             return
+    holding = market.holding(account)
     order = resting.order_from(account, command)
-    reject = check_request(state, account, market, order, command, time_ms)
+    waits = entry.is_trigger(command)
+    reject = check_request(holding, order, command, waits=waits, time_ms=time_ms)
     if reject is not None:
         refuse(reject, out)
         return
-    if not entry.is_trigger(command) and needs_leverage(account, market, command):
-        apply_leverage(account, market, command.leverage_e2, out)
-    enter(state, account, market, order, command, time_ms, out)
+    enter(state, holding, order, command, waits=waits, time_ms=time_ms, out=out)
     if state.fired:
         fire(state, time_ms, out)
 
 
-def check_place(state: State, command: PlaceOrder, time_ms: int) -> CommandRejected | None:
+def check_place(state: State, command: PlaceOrder, time_ms: int) -> Reject | None:
     """Run the checks of an order without any effect."""
     account = state.accounts.get(command.account_id)
     market = state.markets.get(command.market_id)
     if account is None or market is None:
-        reject = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
-        return CommandRejected(reject, reject.field)
-    found = check_request(state, account, market, resting.order_from(account, command), command, time_ms)
-    return None if found is None else CommandRejected(found, found.field)
+        return Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
+    order = resting.order_from(account, command)
+    waits = entry.is_trigger(command)
+    return check_request(market.holding(account), order, command, waits=waits, time_ms=time_ms)
 
 
 def check_place_batch(state: State, command: PlaceBatch, time_ms: int) -> CommandRejected | None:
@@ -118,18 +117,34 @@ def check_place_batch(state: State, command: PlaceBatch, time_ms: int) -> Comman
     if account is None or market is None:
         reject = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
         return CommandRejected(reject, reject.field)
-    return check_batch(state, account, market, command, time_ms)
+    return check_batch(market.holding(account), command, time_ms)
 
 
 def enter(
-    state: State, account: Account, market: Market, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]
+    state: State,
+    holding: Holding,
+    order: Order,
+    request: PlaceOrder,
+    *,
+    waits: bool,
+    time_ms: int,
+    out: list[Event],
 ) -> None:
     """Accept a checked order: into the match, or to wait for its trigger."""
-    resting.register(state, account, order, request, time_ms)
-    if not entry.is_trigger(request):
-        out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.ACTIVE))
-        fills.execute(state, account, market, order, time_ms, out)
+    if waits:
+        resting.register(state, holding.account, order, request, time_ms)
+        enter_to_wait(state, holding, order, request, out)
         return
+    if request.leverage_e2:
+        adopt_leverage(holding, request, out)
+    resting.register(state, holding.account, order, request, time_ms)
+    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.ACTIVE))
+    fills.execute(state, holding, order, request, time_ms, out)
+
+
+def enter_to_wait(state: State, holding: Holding, order: Order, request: PlaceOrder, out: list[Event]) -> None:
+    """Let an accepted order wait for its price; one that is reached already fires in this step."""
+    market = holding.market
     event = event_of(market, request)
     price = request.trigger_price
     now = market.price(event)
@@ -139,7 +154,7 @@ def enter(
     if request.close_on_trigger:
         order.reduce_only = True
     out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.UNTRIGGERED))
-    resting.wait(account, market, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
+    resting.wait(holding, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
     if now:
         state.fired.extend(market.triggers(event).reached(now))
 
@@ -149,7 +164,7 @@ def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepe
     order_id = account.client_orders.get(client_order_id)
     if order_id is not None:
         order = state.orders[order_id]
-        is_waiting = order_id in account.open_orders[request_of(order).market_id].triggers
+        is_waiting = order_id in account.holdings[request_of(order).market_id].triggers
         status = OrderStatus.UNTRIGGERED if is_waiting else OrderStatus.ACTIVE
         qty = order.filled + order.leaves
         return OrderRepeated(order_id, request_of(order), qty, order.price, order.filled, status)
@@ -172,55 +187,47 @@ def fire(state: State, time_ms: int, out: list[Event]) -> bool:
 def fire_one(state: State, order: Order, time_ms: int, out: list[Event]) -> None:
     """Run a fired order through the whole entry path; a refused one is cancelled with the reason on record."""
     request = request_of(order)
-    account = state.accounts[order.account_id]
-    market = state.markets[request.market_id]
-    del account.open_orders[market.market_id].triggers[order.order_id]
+    holding = state.markets[request.market_id].holdings[order.account_id]
+    del holding.triggers[order.order_id]
     if request.close_on_trigger:
-        make_room_to_close(state, account, market, order, out)
-    leverage_e2 = leverage_for(account, market, request)
+        make_room_to_close(state, holding, order, out)
     reject = entry.check_entry(
-        state, account, market, order, leverage_e2=leverage_e2, replaced=None, is_clamped=True, time_ms=time_ms
+        holding, order, request, leverage_for(holding, request), None, is_clamped=True, time_ms=time_ms
     )
     if reject is not None:
-        resting.end(state, account, market, order, CancelReason.TRIGGER_REFUSED, out, reject)
+        resting.end(state, holding, order, CancelReason.TRIGGER_REFUSED, out, reject)
         return
     order.time_ms = time_ms
-    out.append(OrderTriggered(order.order_id, order.account_id, market.market_id, order.leaves, order.price))
-    for sibling in resting.oco_siblings(account, market, order):
-        resting.cancel(state, account, market, sibling, CancelReason.OCO, out)
-    if needs_leverage(account, market, request):
-        apply_leverage(account, market, request.leverage_e2, out)
-    fills.execute(state, account, market, order, time_ms, out)
+    out.append(OrderTriggered(order.order_id, order.account_id, request.market_id, order.leaves, order.price))
+    for sibling in resting.oco_siblings(holding, order):
+        resting.cancel(state, holding, sibling, CancelReason.OCO, out)
+    adopt_leverage(holding, request, out)
+    fills.execute(state, holding, order, request, time_ms, out)
 
 
-def make_room_to_close(state: State, account: Account, market: Market, order: Order, out: list[Event]) -> None:
+def make_room_to_close(state: State, holding: Holding, order: Order, out: list[Event]) -> None:
     """Cancel what rests on a close-on-trigger order's side until it fits the position beside the rest.
 
     Reduce-only orders go first, then the others; least aggressive first, newest first.
     """
-    position = account.positions.get(market.market_id)
-    open_orders = account.open_orders[market.market_id]
-    if position is None or position.qty * order.sign >= 0:
+    room = -holding.position.qty * order.sign
+    if room <= 0:
         return
-    room = abs(position.qty)
     wanted = min(order.leaves, room) if order.leaves else room
-    keyed = sorted(
-        [
-            (not other.reduce_only, other.sign * other.price, -other.order_id)
-            for other in open_orders.orders.values()
-            if other.sign == order.sign
-        ]
-    )
-    resting_lots = 0
-    for other in open_orders.orders.values():
-        if other.sign == order.sign:
-            resting_lots += other.leaves
-    for _, _, negative_id in keyed:
-        if resting_lots + wanted <= room:
+    same_side = [other for other in holding.orders.values() if other.sign == order.sign]
+    same_side.sort(key=_first_to_go)
+    excess = wanted - room
+    for other in same_side:
+        excess += other.leaves
+    for other in same_side:
+        if excess <= 0:
             return
-        other = state.orders[-negative_id]
-        resting_lots -= other.leaves
-        resting.cancel(state, account, market, other, CancelReason.CLOSE_ON_TRIGGER, out)
+        excess -= other.leaves
+        resting.cancel(state, holding, other, CancelReason.CLOSE_ON_TRIGGER, out)
+
+
+def _first_to_go(order: Order) -> tuple[bool, int, int]:
+    return (not order.reduce_only, order.sign * order.price, -order.order_id)
 
 
 def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event]) -> None:
@@ -234,18 +241,17 @@ def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event
     if repeats and len(repeats) == len(command.orders):
         out.extend(repeats)
         return
-    rejected = check_batch(state, account, market, command, time_ms)
+    holding = market.holding(account)
+    rejected = check_batch(holding, command, time_ms)
     if rejected is not None:
         out.append(rejected)
         return
     for request in command.orders:
-        if not entry.is_trigger(request) and needs_leverage(account, market, request):
-            apply_leverage(account, market, request.leverage_e2, out)
-    for request in command.orders:
         order = resting.order_from(account, request)
-        if not entry.is_trigger(request):
+        waits = entry.is_trigger(request)
+        if not waits:
             entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
-        enter(state, account, market, order, request, time_ms, out)
+        enter(state, holding, order, request, waits=waits, time_ms=time_ms, out=out)
     fire(state, time_ms, out)
 
 
@@ -268,21 +274,19 @@ def batch_leverage(command: PlaceBatch) -> int:
     return 0
 
 
-def check_batch(
-    state: State, account: Account, market: Market, command: PlaceBatch, time_ms: int
-) -> CommandRejected | None:
+def check_batch(holding: Holding, command: PlaceBatch, time_ms: int) -> CommandRejected | None:
     """Check a batch: each order by itself, the orders with each other, then the money of all together."""
     requests = command.orders
     if not 1 <= len(requests) <= BATCH_ORDERS_MAX:
         return CommandRejected(Reject.INVALID_BATCH, "orders")
-    leverage_e2 = batch_leverage(command)
+    account = holding.account
+    named = batch_leverage(command)
     client_order_ids: set[str] = set()
     orders: list[Order] = []
-    for position_in_batch, request in enumerate(requests):
+    for at, request in enumerate(requests):
         order = resting.order_from(account, request)
-        reject = check_batch_order(account, market, command, request, order, time_ms)
-        is_other = account.is_isolated and request.leverage_e2 not in (0, leverage_e2)
-        if reject is None and is_other:
+        reject = check_batch_order(holding, command, request, order, time_ms)
+        if reject is None and account.is_isolated and request.leverage_e2 not in (0, named):
             reject = Reject.INVALID_LEVERAGE
         name = request.client_order_id
         if reject is None and name:
@@ -290,41 +294,33 @@ def check_batch(
                 reject = Reject.INVALID_CLIENT_ORDER_ID
             client_order_ids.add(name)
         if reject is not None:
-            return CommandRejected(reject, reject.field, position_in_batch)
+            return CommandRejected(reject, reject.field, at)
         if not entry.is_trigger(request):
             orders.append(order)
-    reject = entry.check_room(account, market, len(requests)) or check_batch_crossing(orders)
+    reject = entry.check_room(holding, len(requests)) or check_batch_crossing(orders)
     if reject is None:
-        reject = entry.check_batch_money(
-            state, account, market, orders, leverage_of_batch(account, market, leverage_e2)
-        )
+        leverage_e2 = margins.leverage_of(holding)
+        reject = entry.check_batch_money(holding, orders, named or leverage_e2 if leverage_e2 else 0)
     return None if reject is None else CommandRejected(reject, reject.field)
 
 
-def leverage_of_batch(account: Account, market: Market, leverage_e2: int) -> int:
-    """Return the leverage that will count for a batch; 0 under cross."""
-    if not account.is_isolated or market.is_spot:
-        return 0
-    return leverage_e2 or margins.leverage_of(account, account.positions.get(market.market_id))
-
-
 def check_batch_order(
-    account: Account, market: Market, command: PlaceBatch, request: PlaceOrder, order: Order, time_ms: int
+    holding: Holding, command: PlaceBatch, request: PlaceOrder, order: Order, time_ms: int
 ) -> Reject | None:
     """Check one order of a batch by all that does not depend on the others or on money."""
     if request.account_id != command.account_id or request.market_id != command.market_id:
         return Reject.INVALID_BATCH
     if request.time_in_force is TimeInForce.FOK or request.reduce_only or request.is_close:
         return Reject.INVALID_BATCH
-    position = account.positions.get(market.market_id)
-    reject = entry.check_form(account, market, request)
+    reject = entry.check_form(holding, request)
     if reject is None:
-        reject = entry.check_qty(market, position, request)
+        reject = entry.check_qty(holding, order, request)
     if reject is not None:
         return reject
     if entry.is_trigger(request):
-        return check_trigger(account, market, order, request, time_ms)
-    reject = entry.check_status(market, position, order, time_ms)
+        return check_trigger(holding, order, request)
+    market = holding.market
+    reject = entry.check_status(holding, order, time_ms)
     if reject is None:
         reject = entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
     if reject is None and request.post_only and would_take(market.book, order.sign, order.price):
@@ -361,12 +357,12 @@ def cancel(state: State, command: CancelOrder, time_ms: int, out: list[Event]) -
     if account is None or order is None:
         refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.ORDER_NOT_FOUND, out)
         return
-    market = state.markets[request_of(order).market_id]
-    if market.status is MarketStatus.HALTED:
+    holding = account.holdings[request_of(order).market_id]
+    if holding.market.status is MarketStatus.HALTED:
         refuse(Reject.MARKET_CLOSED, out)
         return
     order.time_ms = time_ms
-    resting.cancel(state, account, market, order, CancelReason.REQUESTED, out)
+    resting.cancel(state, holding, order, CancelReason.REQUESTED, out)
 
 
 def cancel_many(state: State, command: CancelOrders, out: list[Event]) -> None:
@@ -382,17 +378,17 @@ def cancel_many(state: State, command: CancelOrders, out: list[Event]) -> None:
     if command.order_ids:
         found.extend(sorted(set(command.order_ids)))
     else:
-        for market_id, open_orders in account.open_orders.items():
+        for market_id, holding in account.holdings.items():
             if command.market_id in (0, market_id):
-                found.extend(open_orders.orders)
-                found.extend(open_orders.triggers)
+                found.extend(holding.orders)
+                found.extend(holding.triggers)
         found.sort()
     for order_id in found:
         order = find_own(state, account, order_id, "")
         if order is not None:
-            market = state.markets[request_of(order).market_id]
-            if market.status is not MarketStatus.HALTED:
-                resting.cancel(state, account, market, order, CancelReason.REQUESTED, out)
+            holding = account.holdings[request_of(order).market_id]
+            if holding.market.status is not MarketStatus.HALTED:
+                resting.cancel(state, holding, order, CancelReason.REQUESTED, out)
 
 
 def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> None:
@@ -402,18 +398,18 @@ def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> 
     if account is None or order is None:
         refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.ORDER_NOT_FOUND, out)
         return
-    market = state.markets[request_of(order).market_id]
+    holding = account.holdings[request_of(order).market_id]
     leaves = (command.qty - order.filled) if command.qty else order.leaves
     price = command.price or order.price
-    reject = check_amend(market, order, command, leaves, price)
+    reject = check_amend(holding.market, order, command, leaves, price)
     if reject is not None:
         refuse(reject, out)
     elif order.level is None:
-        amend_waiting(state, account, market, order, command, leaves, price, time_ms, out)
+        amend_waiting(state, holding, order, command, leaves, price, time_ms, out)
     elif price == order.price and leaves < order.leaves:
-        amend_in_place(account, market, order, leaves, time_ms, out)
+        amend_in_place(holding, order, leaves, time_ms, out)
     else:
-        amend_in_book(state, account, market, order, leaves, price, time_ms, out)
+        amend_in_book(state, holding, order, leaves, price, time_ms, out)
     fire(state, time_ms, out)
 
 
@@ -439,8 +435,7 @@ def check_amend(market: Market, order: Order, command: AmendOrder, leaves: int, 
 
 def amend_waiting(
     state: State,
-    account: Account,
-    market: Market,
+    holding: Holding,
     order: Order,
     command: AmendOrder,
     leaves: int,
@@ -449,8 +444,8 @@ def amend_waiting(
     out: list[Event],
 ) -> None:
     """Amend an order that waits for its trigger."""
-    open_orders = account.open_orders[market.market_id]
-    trigger = open_orders.triggers[order.order_id]
+    market = holding.market
+    trigger = holding.triggers[order.order_id]
     if trigger in state.fired:
         refuse(Reject.NOT_AMENDABLE, out)
         return
@@ -471,47 +466,36 @@ def amend_waiting(
         state.fired.extend(book.reached(now))
 
 
-def amend_in_place(account: Account, market: Market, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
+def amend_in_place(holding: Holding, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
     """Make a resting order smaller: it keeps its place."""
-    open_orders = account.open_orders[market.market_id]
     lots = order.leaves - leaves
-    market.book.reduce(order, leaves)
-    margins.recount(market, open_orders, order, -lots)
-    if market.is_spot:
-        resting.relock(account, market, open_orders)
+    holding.market.book.reduce(order, leaves)
+    resting.lose(holding, order, lots)
     order.time_ms = time_ms
-    out.append(_amended(market, order, 0, keeps_place=True))
+    out.append(_amended(holding.market, order, 0, keeps_place=True))
 
 
 def amend_in_book(
-    state: State,
-    account: Account,
-    market: Market,
-    order: Order,
-    leaves: int,
-    price: int,
-    time_ms: int,
-    out: list[Event],
+    state: State, holding: Holding, order: Order, leaves: int, price: int, time_ms: int, out: list[Event]
 ) -> None:
     """Give a resting order another price or more quantity: it is checked like a new one and loses its place."""
-    wish = resting.order_from(account, request_of(order))
+    request = request_of(order)
+    wish = resting.order_from(holding.account, request)
     wish.price = price
     wish.leaves = leaves
     wish.reduce_only = order.reduce_only
-    leverage_e2 = 0 if market.is_spot else margins.leverage_of(account, account.positions.get(market.market_id))
-    reject = entry.check_entry(
-        state, account, market, wish, leverage_e2=leverage_e2, replaced=order, is_clamped=False, time_ms=time_ms
-    )
+    leverage_e2 = margins.leverage_of(holding)
+    reject = entry.check_entry(holding, wish, request, leverage_e2, order, is_clamped=False, time_ms=time_ms)
     if reject is not None:
         refuse(reject, out)
         return
-    market.book.remove(order)
-    resting.unlist(state, account, market, order, order.leaves)
+    holding.market.book.remove(order)
+    resting.unlist(state, holding, order, order.leaves)
     order.leaves = wish.leaves
     order.price = price
     order.time_ms = time_ms
-    out.append(_amended(market, order, 0, keeps_place=False))
-    fills.execute(state, account, market, order, time_ms, out)
+    out.append(_amended(holding.market, order, 0, keeps_place=False))
+    fills.execute(state, holding, order, request, time_ms, out)
 
 
 def _amended(market: Market, order: Order, trigger_price: int, *, keeps_place: bool) -> OrderAmended:

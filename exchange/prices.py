@@ -62,9 +62,8 @@ def expire_day_orders(state: State, time_ms: int, out: list[Event]) -> None:
     for order_id in sorted(state.day_orders):
         order = state.day_orders.get(order_id)
         if order is not None:
-            account = state.accounts[order.account_id]
-            market = state.markets[request_of(order).market_id]
-            resting.cancel(state, account, market, order, CancelReason.EXPIRED, out)
+            holding = state.markets[request_of(order).market_id].holdings[order.account_id]
+            resting.cancel(state, holding, order, CancelReason.EXPIRED, out)
 
 
 def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) -> bool:

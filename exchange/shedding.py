@@ -1,12 +1,13 @@
 """Orders that an account no longer carries: after each mark a scope below initial margin and reserves loses them."""
 
+from typing import Final
+
 from engine.order import Order
 from exchange import entry, margins, resting
 from exchange.events import CancelReason, Event
-from exchange.state import Account, Market, State, request_of
-from risk.position import Position
+from exchange.state import Account, Holding, State
 
-DISTANCE_SCALE = 10**12
+DISTANCE_SCALE: Final = 10**12
 
 
 def shed_all(state: State, out: list[Event]) -> None:
@@ -16,60 +17,53 @@ def shed_all(state: State, out: list[Event]) -> None:
 
 
 def shed(state: State, account: Account, out: list[Event]) -> None:
-    """Cancel an account's risk-adding orders, least aggressive first, until equity covers initial margins and reserves."""
+    """Cancel an account's risk-adding orders, least aggressive first, until its equity covers what it needs."""
     if account.is_isolated:
-        for market_id in sorted(account.open_orders):
-            market = state.markets[market_id]
-            position = account.positions.get(market_id)
-            if position is not None and not entry.is_position_sound(market, position, position.leverage_e2):
-                for order in adding_orders(state, account, market_id):
-                    resting.cancel(state, account, market, order, CancelReason.MARGIN, out)
-    for asset_id in settlement_assets(state, account):
-        if margins.available(state, account, asset_id) >= 0:
+        for market_id in sorted(account.holdings):
+            holding = account.holdings[market_id]
+            if not entry.is_position_sound(holding, holding.position.leverage_e2):
+                for _, order in adding_orders(account, market_id):
+                    resting.cancel(state, holding, order, CancelReason.MARGIN, out)
+    for asset_id in settlement_assets(account):
+        if margins.available(account, asset_id) >= 0:
             continue
-        for order in adding_orders(state, account, 0):
-            market = state.markets[request_of(order).market_id]
-            if market.quote_asset == asset_id:
-                resting.cancel(state, account, market, order, CancelReason.MARGIN, out)
-                if margins.available(state, account, asset_id) >= 0:
+        for holding, order in adding_orders(account, 0):
+            if holding.market.quote_asset == asset_id:
+                resting.cancel(state, holding, order, CancelReason.MARGIN, out)
+                if margins.available(account, asset_id) >= 0:
                     break
 
 
-def settlement_assets(state: State, account: Account) -> list[int]:
+def settlement_assets(account: Account) -> list[int]:
     """List the assets in which an account has orders on derivatives, in their order."""
     found: set[int] = set()
-    for market_id, open_orders in account.open_orders.items():
-        market = state.markets[market_id]
-        if open_orders.orders and not market.is_spot:
-            found.add(market.quote_asset)
+    for holding in account.holdings.values():
+        if holding.orders and not holding.market.is_spot:
+            found.add(holding.market.quote_asset)
     return sorted(found)
 
 
-def adding_orders(state: State, account: Account, market_id: int) -> list[Order]:
+def adding_orders(account: Account, market_id: int) -> list[tuple[Holding, Order]]:
     """List an account's resting orders that may add risk, in one derivatives market or (0) in all.
 
     Least aggressive first: farthest from the mark in proportion to it; the newest first among equals.
     """
-    keyed: list[tuple[int, int]] = []
-    for other_id, open_orders in account.open_orders.items():
-        market = state.markets[other_id]
-        if market.is_spot or market_id not in (0, other_id):
+    keyed: list[tuple[int, int, int]] = []
+    for other_id, holding in account.holdings.items():
+        if holding.market.is_spot or market_id not in (0, other_id):
             continue
-        position = account.positions.get(other_id)
-        for order in open_orders.orders.values():
-            if may_add(order, position):
-                keyed.append((aggression(market, order), -order.order_id))
+        for order in holding.orders.values():
+            if not order.reduce_only and not entry.is_reducing(holding, order):
+                keyed.append((aggression(holding, order), -order.order_id, other_id))
     keyed.sort()
-    return [state.orders[-negative_id] for _, negative_id in keyed]
+    found: list[tuple[Holding, Order]] = []
+    for _, negative_id, other_id in keyed:
+        holding = account.holdings[other_id]
+        found.append((holding, holding.orders[-negative_id]))
+    return found
 
 
-def may_add(order: Order, position: Position | None) -> bool:
-    """Tell whether an order could make its account's position larger or turn it."""
-    if order.reduce_only:
-        return False
-    return position is None or position.qty * order.sign >= 0 or order.leaves > abs(position.qty)
-
-
-def aggression(market: Market, order: Order) -> int:
+def aggression(holding: Holding, order: Order) -> int:
     """Return how far an order's price stands on the aggressive side of the mark, in 10^-12 of it."""
-    return (order.price - market.mark_price) * order.sign * DISTANCE_SCALE // market.mark_price
+    mark = holding.market.mark_price
+    return (order.price - mark) * order.sign * DISTANCE_SCALE // mark

@@ -73,50 +73,17 @@ class SideSums:
 
 
 @final
-class OpenOrders:
-    """One account's open orders in one market: resting ones with their sums, and waiting triggers.
-
-    `mark` is the mark price that the sums were made with, -1 when they must be made anew. `locked_base` and
-    `locked_quote` are what a spot market's orders hold locked in the account's balances.
-    """
-
-    __slots__ = (
-        "buys",
-        "locked_base",
-        "locked_quote",
-        "mark",
-        "oco_count",
-        "orders",
-        "reduce_only_count",
-        "sells",
-        "triggers",
-    )
-
-    def __init__(self) -> None:
-        self.orders: dict[int, Order] = {}
-        self.triggers: dict[int, Trigger] = {}
-        self.buys: SideSums = SideSums()
-        self.sells: SideSums = SideSums()
-        self.mark: int = 0
-        self.oco_count: int = 0
-        self.reduce_only_count: int = 0
-        self.locked_base: int = 0
-        self.locked_quote: int = 0
-
-
-@final
 class Account:
-    """One margin account. An owner may have several."""
+    """One margin account. An owner may have several. `holdings` are by market id."""
 
     __slots__ = (
         "account_id",
         "balances",
         "client_orders",
         "closed_orders",
+        "holdings",
         "is_isolated",
-        "open_orders",
         "owner_id",
-        "positions",
     )
 
     def __init__(self, account_id: int, owner_id: int) -> None:
@@ -124,8 +91,7 @@ class Account:
         self.owner_id: int = owner_id
         self.is_isolated: bool = False
         self.balances: dict[int, Balance] = {}
-        self.positions: dict[int, Position] = {}
-        self.open_orders: dict[int, OpenOrders] = {}
+        self.holdings: dict[int, Holding] = {}
         self.client_orders: dict[str, int] = {}
         self.closed_orders: dict[str, ClosedOrder] = {}
 
@@ -156,12 +122,14 @@ class Market:
     """An instrument's live book, prices and status. Its terms are unpacked, for they are read with every order.
 
     `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `mark_value` is a lot's worth at the mark;
-    `open_interest` the sum of the long positions in lots.
+    `open_interest` the sum of the long positions in lots; `holdings` are by
+    account id.
     """
 
     __slots__ = (
         "base_asset",
         "book",
+        "holdings",
         "index",
         "index_triggers",
         "initial_rate",
@@ -225,6 +193,7 @@ class Market:
         self.trade_ema: int = 0
         self.open_interest: int = 0
         self.owners: dict[int, OwnerNotional] = {}
+        self.holdings: dict[int, Holding] = {}
         self.book: Book = Book()
         self.mark_triggers: TriggerBook = TriggerBook()
         self.index_triggers: TriggerBook = TriggerBook()
@@ -262,12 +231,59 @@ class Market:
             return self.index.price if self.index is not None else 0
         return self.last_price
 
+    def holding(self, account: Account) -> "Holding":
+        """Return what the account has here, nothing at first."""
+        holding = self.holdings.get(account.account_id)
+        if holding is None:
+            holding = self.holdings[account.account_id] = account.holdings[self.market_id] = Holding(account, self)
+        return holding
+
     def owner(self, owner_id: int) -> OwnerNotional:
         """Return the owner's entry notional in this market, to be shared by all of the owner's positions."""
         owner = self.owners.get(owner_id)
         if owner is None:
             owner = self.owners[owner_id] = OwnerNotional()
         return owner
+
+
+@final
+class Holding:
+    """What one account has in one market: its position, its resting orders with their sums, its waiting triggers.
+
+    Derived: `buys` and `sells` with `mark`, the mark price that they were made with, or -1 when they must be made anew; the counts;
+    `locked_base` and `locked_quote`, what a spot market's orders hold locked in the account's balances.
+    """
+
+    __slots__ = (
+        "account",
+        "buys",
+        "locked_base",
+        "locked_quote",
+        "mark",
+        "market",
+        "oco_count",
+        "orders",
+        "position",
+        "quote",
+        "reduce_only_count",
+        "sells",
+        "triggers",
+    )
+
+    def __init__(self, account: "Account", market: "Market") -> None:
+        self.account: Account = account
+        self.market: Market = market
+        self.quote: Balance = account.balance(market.quote_asset)
+        self.position: Position = Position(market.owner(account.owner_id))
+        self.orders: dict[int, Order] = {}
+        self.triggers: dict[int, Trigger] = {}
+        self.buys: SideSums = SideSums()
+        self.sells: SideSums = SideSums()
+        self.mark: int = market.mark_price
+        self.oco_count: int = 0
+        self.reduce_only_count: int = 0
+        self.locked_base: int = 0
+        self.locked_quote: int = 0
 
 
 @final

@@ -13,7 +13,6 @@ from engine.order import Order, OrderStatus, SelfMatch, TriggerDirection, Trigge
 from engine.triggers import Trigger
 from exchange import resting
 from exchange.commands import PlaceOrder
-from exchange.fills import position_of
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.state import (
     Account,
@@ -25,6 +24,8 @@ from exchange.state import (
     Treasury,
     request_of,
 )
+from risk.margin import LEVERAGE_SCALE
+from risk.position import Position
 
 HASH_VERSION = b"evermark state 1\n"
 
@@ -236,6 +237,25 @@ def _market_record(market: Market) -> MarketRecord:
     )
 
 
+def is_blank(position: Position) -> bool:
+    """Tell whether a position says nothing: never traded, and no leverage set."""
+    has_history = position.realized_pnl or position.fees or position.funding
+    return position.qty == 0 and position.leverage_e2 == LEVERAGE_SCALE and not has_history
+
+
+def _position_record(market_id: int, position: Position) -> PositionRecord:
+    return PositionRecord(
+        market_id,
+        big(position.qty),
+        big(position.entry_notional),
+        big(position.margin),
+        position.leverage_e2,
+        big(position.realized_pnl),
+        big(position.fees),
+        big(position.funding),
+    )
+
+
 def _account_record(account: Account) -> AccountRecord:
     balances = [
         BalanceRecord(asset_id, big(balance.amount), big(balance.pnl), big(balance.fees))
@@ -243,17 +263,9 @@ def _account_record(account: Account) -> AccountRecord:
         if balance.amount or balance.pnl or balance.fees
     ]
     positions = [
-        PositionRecord(
-            market_id,
-            big(position.qty),
-            big(position.entry_notional),
-            big(position.margin),
-            position.leverage_e2,
-            big(position.realized_pnl),
-            big(position.fees),
-            big(position.funding),
-        )
-        for market_id, position in sorted(account.positions.items())
+        _position_record(market_id, holding.position)
+        for market_id, holding in sorted(account.holdings.items())
+        if not is_blank(holding.position)
     ]
     closed = [
         ClosedRecord(order.order_id, order.request, order.qty, order.price, order.filled, order.status)
@@ -329,7 +341,7 @@ def _read_account(state: State, record: AccountRecord) -> None:
         balance.fees = int(entry.fees)
     for held in record.positions:
         market = state.markets[held.market_id]
-        position = position_of(account, market)
+        position = market.holding(account).position
         position.qty = int(held.qty)
         position.entry_notional = int(held.entry_notional)
         position.margin = int(held.margin)
@@ -368,7 +380,7 @@ def _read_trigger(state: State, record: TriggerRecord) -> Trigger:
     trigger = Trigger(
         order, record.event, record.direction, record.price, record.trail, record.trail_ppm, record.extreme
     )
-    resting.open_orders_of(state.accounts[order.account_id], market).triggers[order.order_id] = trigger
+    market.holding(state.accounts[order.account_id]).triggers[order.order_id] = trigger
     return trigger
 
 
@@ -377,7 +389,7 @@ def _read_orders(state: State, record: MarketRecord) -> None:
     for order_record in record.book:
         order = _read_order(state, order_record)
         market.book.restore(order)
-        resting.enlist(state, state.accounts[order.account_id], market, order)
+        resting.enlist(state, market.holding(state.accounts[order.account_id]), order)
     for trigger_record in record.waiting:
         market.triggers(trigger_record.event).add(_read_trigger(state, trigger_record))
 

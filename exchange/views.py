@@ -7,11 +7,11 @@ from exchange import entry, margins
 from exchange.commands import PlaceOrder
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
-from exchange.state import Account, Market, State, request_of
+from exchange.state import Account, Holding, Market, request_of
+from exchange.state_codec import is_blank
 from risk.fixed import div_up
 from risk.liquidation import failing_price
 from risk.margin import RATE_SCALE
-from risk.position import Position
 
 
 @final
@@ -64,7 +64,7 @@ class BalanceView:
 
     __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawable", "withdrawn")
 
-    def __init__(self, state: State, account: Account, asset_id: int) -> None:
+    def __init__(self, account: Account, asset_id: int) -> None:
         balance = account.balances.get(asset_id)
         self.asset_id: int = asset_id
         self.amount: int = balance.amount if balance is not None else 0
@@ -73,18 +73,13 @@ class BalanceView:
         self.locked: int = balance.locked if balance is not None else 0
         self.margin: int = 0
         self.withdrawn: int = 0
-        for market_id, open_orders in account.open_orders.items():
-            market = state.markets[market_id]
-            if not market.is_spot and market.quote_asset == asset_id:
-                self.locked += margins.order_margin(account, market, open_orders)
-        for market_id, position in account.positions.items():
-            market = state.markets[market_id]
-            if market.quote_asset == asset_id:
-                self.margin += (
-                    position.margin if account.is_isolated else margins.position_margin(account, market, position)
-                )
-        self.free: int = max(0, margins.available(state, account, asset_id))
-        self.withdrawable: int = margins.withdrawable(state, account, asset_id)
+        for holding in account.holdings.values():
+            if holding.market.quote_asset == asset_id:
+                self.locked += margins.order_margin(holding)
+                position = holding.position
+                self.margin += position.margin if account.is_isolated else margins.position_margin(holding, 0)
+        self.free: int = max(0, margins.available(account, asset_id))
+        self.withdrawable: int = margins.withdrawable(account, asset_id)
 
 
 @final
@@ -116,10 +111,11 @@ class PositionView:
         "upnl",
     )
 
-    def __init__(self, state: State, account: Account, market: Market, position: Position) -> None:
+    def __init__(self, holding: Holding) -> None:
+        market = holding.market
+        position = holding.position
         mark = market.mark_price
         unit_value = market.unit_value
-        open_orders = account.open_orders.get(market.market_id)
         self.market_id: int = market.market_id
         self.qty: int = position.qty
         self.entry_notional: int = position.entry_notional
@@ -129,19 +125,17 @@ class PositionView:
         self.rpnl: int = position.realized_pnl
         self.funding: int = position.funding
         self.fees: int = position.fees
-        self.initial_margin: int = margins.position_margin(account, market, position)
-        self.maintenance_margin: int = margins.maintenance_margin(market, position) if position.qty else 0
-        self.margin: int = position.margin if account.is_isolated else self.initial_margin
-        self.order_margin: int = margins.order_margin(account, market, open_orders) if open_orders is not None else 0
+        self.initial_margin: int = margins.position_margin(holding, margins.leverage_of(holding))
+        self.maintenance_margin: int = margins.maintenance_margin(holding)
+        self.margin: int = position.margin if holding.account.is_isolated else self.initial_margin
+        self.order_margin: int = margins.order_margin(holding)
         self.equity: int = self.margin + self.upnl
         self.set_leverage_e2: int = position.leverage_e2
         self.leverage_e2: int = div_up(self.notional * 100, self.equity) if self.equity > 0 else 0
-        rate = margins.maintenance_rate_of(market, position)
-        backing = margins.backing(state, account, market, position, is_maintained=True)
-        self.liquidation_price: int = failing_price(
-            position.qty, position.entry_notional, backing, unit_value, min(rate, RATE_SCALE)
-        )
-        backing = margins.backing(state, account, market, position, is_maintained=False)
+        rate = min(margins.maintenance_rate_of(holding), RATE_SCALE)
+        backing = margins.backing(holding, is_maintained=True)
+        self.liquidation_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, rate)
+        backing = margins.backing(holding, is_maintained=False)
         self.bankruptcy_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, 0)
 
 
@@ -177,8 +171,9 @@ class OrderView:
         self.price: int = order.price
         self.reduce_only: bool = order.reduce_only
         self.time_ms: int = order.time_ms
-        self.leverage_e2: int = margins.leverage_of(account, account.positions.get(request.market_id))
-        trigger = account.open_orders[request.market_id].triggers.get(order.order_id)
+        holding = account.holdings[request.market_id]
+        self.leverage_e2: int = margins.leverage_of(holding)
+        trigger = holding.triggers.get(order.order_id)
         self.trigger_price: int = trigger.price if trigger is not None else request.trigger_price
         self.status: OrderStatus = OrderStatus.ACTIVE if trigger is None else OrderStatus.UNTRIGGERED
 
@@ -215,7 +210,7 @@ def balances(exchange: Exchange, account_id: int) -> list[BalanceView]:
     found = exchange.state.accounts.get(account_id)
     if found is None:
         return []
-    return [BalanceView(exchange.state, found, asset_id) for asset_id in sorted(found.balances)]
+    return [BalanceView(found, asset_id) for asset_id in sorted(found.balances)]
 
 
 def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[PositionView]:
@@ -223,27 +218,25 @@ def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[Po
     found = exchange.state.accounts.get(account_id)
     if found is None:
         return []
-    state = exchange.state
     return [
-        PositionView(state, found, state.markets[market_id], position)
-        for market_id, position in sorted(found.positions.items())
-        if all or position.qty
+        PositionView(holding)
+        for _, holding in sorted(found.holdings.items())
+        if holding.position.qty or (all and not is_blank(holding.position))
     ]
 
 
 def position(exchange: Exchange, account_id: int, market_id: int) -> PositionView | None:
     """Return an account's position in a market, flat or not; None when it never had one."""
     found = exchange.state.accounts.get(account_id)
-    held = found.positions.get(market_id) if found is not None else None
-    if found is None or held is None:
-        return None
-    return PositionView(exchange.state, found, exchange.state.markets[market_id], held)
+    holding = found.holdings.get(market_id) if found is not None else None
+    return PositionView(holding) if holding is not None and not is_blank(holding.position) else None
 
 
 def leverage(exchange: Exchange, account_id: int, market_id: int) -> int:
     """Return the leverage that counts for an account in a market, in hundredths; 0 under cross."""
     found = exchange.state.accounts.get(account_id)
-    return margins.leverage_of(found, found.positions.get(market_id)) if found is not None else 0
+    traded = exchange.state.markets.get(market_id)
+    return margins.leverage_of(traded.holding(found)) if found is not None and traded is not None else 0
 
 
 def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[OrderView]:
@@ -252,10 +245,10 @@ def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[Orde
     if found is None:
         return []
     order_ids: list[int] = []
-    for other_id, open_orders in found.open_orders.items():
+    for other_id, holding in found.holdings.items():
         if market_id in (0, other_id):
-            order_ids.extend(open_orders.orders)
-            order_ids.extend(open_orders.triggers)
+            order_ids.extend(holding.orders)
+            order_ids.extend(holding.triggers)
     return [OrderView(found, exchange.state.orders[order_id]) for order_id in sorted(order_ids)]
 
 

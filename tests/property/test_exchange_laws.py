@@ -59,8 +59,8 @@ def check_shed(exchange: Exchange, command: Command, events: list[Event]) -> Non
     state = exchange.state
     if isinstance(command, Tick) and any(isinstance(event, MarkPriceChanged) for event in events) and not state.fired:
         for account in state.accounts.values():
-            if available(state, account, USD) < 0:
-                assert adding_orders(state, account, 0) == []
+            if available(account, USD) < 0:
+                assert adding_orders(account, 0) == []
 
 
 @pytest.mark.parametrize("seed", range(6))
