@@ -17,7 +17,8 @@ from app.db.tables import candles, fills, ledger_entries, orders, trades
 from engine.order import OrderStatus
 from exchange.commands import PlaceOrder
 
-LIMIT_MAX: Final = 1_000
+BIGINT_MAX: Final = 2**63 - 1
+"""No id or time beyond it can be in a table; asking the database for one would be an error."""
 
 Row = TypeVar("Row", StoredTrade, StoredFill, LedgerEntry)
 
@@ -36,12 +37,14 @@ class Queries:
             found = batch.orders.get(order_id)
             if found is not None:
                 return msgspec.structs.replace(found) if found.account_id == account_id else None
+        if not 0 < order_id <= BIGINT_MAX:
+            return None
         rows = await self._rows(select(orders).where(orders.c.order_id == order_id, orders.c.account_id == account_id))
         return order_from(rows[0]) if rows else None
 
     async def order_by_client_id(self, account_id: int, client_order_id: str) -> StoredOrder | None:
         """The newest order with this client order id: the witness after an unknown outcome."""
-        if not client_order_id:
+        if not client_order_id or "\0" in client_order_id:
             return None
         found = [
             order
@@ -231,9 +234,9 @@ def _key(row: StoredTrade | StoredFill | LedgerEntry) -> tuple[int, int, int]:
 def _between(table: Table, column: str, start_ms: int, end_ms: int) -> list[ColumnElement[bool]]:
     bounds = []
     if start_ms:
-        bounds.append(table.c[column] >= start_ms)
+        bounds.append(table.c[column] >= min(start_ms, BIGINT_MAX))
     if end_ms:
-        bounds.append(table.c[column] <= end_ms)
+        bounds.append(table.c[column] <= min(end_ms, BIGINT_MAX))
     return bounds
 
 

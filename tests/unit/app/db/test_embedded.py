@@ -60,7 +60,8 @@ async def gone(server: EmbeddedServer) -> bool:
     return not await answers(server)
 
 
-async def test_db_001_started_stopped_and_started_again(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_started_stopped_and_started_again(folder: Path) -> None:
     server = EmbeddedServer(folder / "data")
     await server.start()
     connection = await connect(server.url())
@@ -79,14 +80,16 @@ async def test_db_001_started_stopped_and_started_again(folder: Path) -> None:
     await connection.close()
 
 
-async def test_db_001_nobody_else_reaches_the_socket_or_the_files(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_nobody_else_reaches_the_socket_or_the_files(folder: Path) -> None:
     server = EmbeddedServer(folder / "data")
     await server.start()
     assert stat.S_IMODE((folder / "data" / "postgres").stat().st_mode) == 0o700
     assert not stat.S_IMODE((folder / "data").stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWOTH)
 
 
-async def test_db_001_the_last_user_stops_it(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_the_last_user_stops_it(folder: Path) -> None:
     first, second = EmbeddedServer(folder / "data"), EmbeddedServer(folder / "data")
     await first.start()
     pid = pid_of(folder / "data")
@@ -98,7 +101,8 @@ async def test_db_001_the_last_user_stops_it(folder: Path) -> None:
     assert not await answers(second)
 
 
-async def test_db_001_after_a_sigkill_the_next_start_uses_it_again(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_after_a_sigkill_the_next_start_uses_it_again(folder: Path) -> None:
     program = (
         "import sys, signal; from pathlib import Path; from app.db.embedded import EmbeddedServer;"
         "EmbeddedServer(Path(sys.argv[1])).start_blocking(); print('up', flush=True); signal.pause()"
@@ -119,7 +123,8 @@ async def test_db_001_after_a_sigkill_the_next_start_uses_it_again(folder: Path)
     assert not await answers(server)
 
 
-async def test_db_001_a_server_that_was_killed_is_started_again(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_a_server_that_was_killed_is_started_again(folder: Path) -> None:
     server = EmbeddedServer(folder / "data")
     await server.start()
     pid = pid_of(folder / "data")
@@ -131,7 +136,8 @@ async def test_db_001_a_server_that_was_killed_is_started_again(folder: Path) ->
     assert await answers(again)
 
 
-async def test_db_001_a_pid_that_is_now_another_programs_does_not_count(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_a_pid_that_is_now_another_programs_does_not_count(folder: Path) -> None:
     server = EmbeddedServer(folder / "data")
     await server.start()
     await server.stop()
@@ -142,7 +148,8 @@ async def test_db_001_a_pid_that_is_now_another_programs_does_not_count(folder: 
     assert await answers(again)
 
 
-async def test_db_001_a_half_made_cluster_is_made_again(folder: Path) -> None:
+@pytest.mark.spec("DB-001")
+async def test_a_half_made_cluster_is_made_again(folder: Path) -> None:
     (folder / "new" / "postgres").mkdir(parents=True)
     (folder / "new" / "postgres" / "half").write_text("made")
     server = EmbeddedServer(folder / "new")
@@ -151,8 +158,9 @@ async def test_db_001_a_half_made_cluster_is_made_again(folder: Path) -> None:
     await server.stop()
 
 
+@pytest.mark.spec("DB-003")
 @pytest.mark.parametrize("name", ["a 'quoted' 50% über path", "x" * 120])
-async def test_db_003_any_path_will_do(folder: Path, name: str) -> None:
+async def test_any_path_will_do(folder: Path, name: str) -> None:
     (folder / "data").rename(folder / name)
     server = EmbeddedServer(folder / name)
     await server.start()
@@ -160,16 +168,16 @@ async def test_db_003_any_path_will_do(folder: Path, name: str) -> None:
     await server.stop()
 
 
-async def test_db_003_no_room_for_a_socket_is_said_clearly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.spec("DB-003")
+async def test_no_room_for_a_socket_is_said_clearly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ("y" * 120)).mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder / ("y" * 120)))
     with pytest.raises(DatabaseUnusable, match="DATA_DIR is too long a path for a Unix socket"):
         await EmbeddedServer(folder / ("x" * 120)).start()
 
 
-async def test_db_003_a_socket_folder_of_somebody_else_is_not_used(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.spec("DB-003")
+async def test_a_socket_folder_of_somebody_else_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     server = EmbeddedServer(folder / ("x" * 120))
     (folder / "elsewhere").mkdir()

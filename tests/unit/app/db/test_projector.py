@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.store import Store, open_store, rebuild
 from engine.order import OrderStatus, Side
 from exchange import views
-from exchange.commands import Command, PlaceOrder, Tick, UpdateIndexPrice
+from exchange.commands import Command, Deposit, PlaceOrder, Tick, UpdateIndexPrice
 from exchange.events import Cause, Event
 from exchange.exchange import Exchange
 from tests.proxy import Proxy
@@ -53,7 +53,8 @@ async def trade(store: Store, clock: FakeClock, commands: list[Command], step_ms
         await asyncio.gather(*[store.sequencer.submit(command) for command in commands[start : start + 10]])
 
 
-async def test_proj_007_rows_agree_with_the_core(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("PROJ-007")
+async def test_rows_agree_with_the_core(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
     told: list[tuple[int, int, list[Event]]] = []
     statuses: set[OrderStatus] = set()
@@ -99,7 +100,8 @@ async def test_proj_007_rows_agree_with_the_core(settings: Settings, admin: Conn
     assert {"OrderAmended", "OrderTriggered", "OrderReduced"} <= set(kinds)
 
 
-async def test_proj_001_exactly_once_across_restarts(settings: Settings, admin: Connection, database: str) -> None:
+@pytest.mark.spec("PROJ-001")
+async def test_exactly_once_across_restarts(settings: Settings, admin: Connection, database: str) -> None:
     """Stops of every kind: a clean one, one with nothing written, one with the last write's answer lost."""
     clock = FakeClock()
     commands = [*opening(), *stream(5, 600)]
@@ -137,7 +139,8 @@ async def test_proj_001_exactly_once_across_restarts(settings: Settings, admin: 
     assert await tables(admin) == incremental
 
 
-async def test_proj_001_a_write_that_landed_while_its_answer_was_lost(
+@pytest.mark.spec("PROJ-001")
+async def test_a_write_that_landed_while_its_answer_was_lost(
     settings: Settings, database: str, admin: Connection
 ) -> None:
     async with Proxy(database) as proxy:
@@ -160,7 +163,8 @@ async def test_proj_001_a_write_that_landed_while_its_answer_was_lost(
         await projector.close()
 
 
-async def test_proj_002_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("PROJ-002")
+async def test_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
     async with open_store(replace(settings, snapshot_every=200), clock=clock) as store:
         await trade(store, clock, [*opening(), *stream(6, 800)], 2_500)
@@ -175,7 +179,8 @@ async def test_proj_002_a_rebuild_equals_what_was_written_as_it_came(settings: S
     assert await tables(admin) == incremental
 
 
-async def test_proj_003_reads_see_what_is_not_written_yet(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("PROJ-003")
+async def test_reads_see_what_is_not_written_yet(settings: Settings, admin: Connection) -> None:
     """The same answers with everything in memory, half and half, and everything in the database."""
     clock = FakeClock()
     commands = [*opening(), *stream(9, 500)]
@@ -220,7 +225,8 @@ async def test_proj_003_reads_see_what_is_not_written_yet(settings: Settings, ad
         assert sum(bool(answer) for answer in written) > 100
 
 
-async def test_proj_003_orders_of_others_are_not_shown(settings: Settings) -> None:
+@pytest.mark.spec("PROJ-003")
+async def test_orders_of_others_are_not_shown(settings: Settings) -> None:
     async with open_store(settings, clock=FakeClock()) as store:
         for command in opening():
             await store.sequencer.submit(command)
@@ -234,9 +240,8 @@ async def test_proj_003_orders_of_others_are_not_shown(settings: Settings) -> No
         assert await store.queries.orders(1) == []
 
 
-async def test_proj_004_a_database_that_goes_away_loses_nothing(
-    settings: Settings, database: str, admin: Connection
-) -> None:
+@pytest.mark.spec("PROJ-004")
+async def test_a_database_that_goes_away_loses_nothing(settings: Settings, database: str, admin: Connection) -> None:
     clock = FakeClock()
     async with open_store(settings, clock=clock) as store:
         for command in opening():
@@ -250,7 +255,8 @@ async def test_proj_004_a_database_that_goes_away_loses_nothing(
         assert await admin.fetchval("SELECT sum(qty) FROM orders") == sum(range(1, 31))
 
 
-async def test_proj_005_the_sequencer_waits_for_a_slow_database(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("PROJ-005")
+async def test_the_sequencer_waits_for_a_slow_database(settings: Settings, admin: Connection) -> None:
     async with open_store(replace(settings, projector_rows_max=20), clock=FakeClock()) as store:
         for command in opening():
             await store.sequencer.submit(command)
@@ -275,7 +281,8 @@ async def test_proj_005_the_sequencer_waits_for_a_slow_database(settings: Settin
         assert answered == 70
 
 
-async def test_proj_006_a_second_projector_is_noticed(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("PROJ-006")
+async def test_a_second_projector_is_noticed(settings: Settings, admin: Connection) -> None:
     async with open_store(settings, clock=FakeClock()) as store:
         await store.sequencer.submit(Tick())
         await store.projector.settle()
@@ -316,6 +323,44 @@ async def test_the_ledger_names_causes_and_references(settings: Settings) -> Non
             await store.sequencer.submit(command)
         (entry,) = await store.queries.ledger(1, asset_id=USD)
         assert (entry.why, entry.reference, entry.amount, entry.balance) == (Cause.DEPOSIT, "usd-1", 10**14, 10**14)
+
+
+@pytest.mark.parametrize("name", ["tab\tand\nline\r", "back\\slash", "\\N", "\\.", "'quoted'", "über 漢 \U0001f600"])
+async def test_texts_arrive_as_they_are(settings: Settings, name: str) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in [*opening(), Deposit(name, 1, USD, 1), order(name=name)]:
+            await store.sequencer.submit(command)
+        unwritten = (await store.queries.ledger(1))[0], await store.queries.order_by_client_id(1, name)
+        await store.projector.settle()
+        written = (await store.queries.ledger(1))[0], await store.queries.order_by_client_id(1, name)
+        assert unwritten == written
+        assert written[0].reference == name
+        assert written[1] is not None
+        assert written[1].request.client_order_id == name
+
+
+async def test_a_zero_character_does_not_stop_the_projector(settings: Settings) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in [*opening(), Deposit("a\0b", 1, USD, 1), order(name="c\0d")]:
+            await store.sequencer.submit(command)
+        await store.projector.settle()
+        assert (await store.queries.ledger(1))[0].reference == "a\ufffdb"
+        (found,) = await store.queries.orders(1)
+        assert found.request.client_order_id == "c\0d"
+
+
+async def test_numbers_beyond_the_database_find_nothing(settings: Settings) -> None:
+    async with open_store(settings, clock=FakeClock()) as store:
+        for command in [*opening(), order(name="a")]:
+            await store.sequencer.submit(command)
+        queries, huge = store.queries, 2**80
+        assert await queries.order(1, huge) is None
+        assert await queries.order(1, -1) is None
+        assert await queries.order_by_client_id(1, "a\0") is None
+        assert await queries.orders(1, start_ms=huge) == []
+        assert len(await queries.orders(1, end_ms=huge)) == 1
+        assert await queries.trades(PERP, start_ms=huge, end_ms=huge) == []
+        assert await queries.candles(PERP, start_ms=huge) == []
 
 
 async def test_the_checkpoint_follows_the_journal(settings: Settings, admin: Connection) -> None:

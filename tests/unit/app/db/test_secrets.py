@@ -9,7 +9,8 @@ from app.faults import KeyUndecryptable, SettingsInvalid
 KEY = bytes(range(32))
 
 
-def test_key_001_what_is_locked_opens_again() -> None:
+@pytest.mark.spec("KEY-001")
+def test_what_is_locked_opens_again() -> None:
     vault = Vault(KEY)
     locked = vault.lock(b"hunter2", "key")
     assert vault.unlock(locked, "key") == b"hunter2"
@@ -17,7 +18,8 @@ def test_key_001_what_is_locked_opens_again() -> None:
     assert vault.lock(b"hunter2", "key") != locked
 
 
-def test_key_001_nothing_else_opens_it() -> None:
+@pytest.mark.spec("KEY-001")
+def test_nothing_else_opens_it() -> None:
     locked = Vault(KEY).lock(b"hunter2", "key")
     attempts = [
         (Vault(bytes(32)), locked, "key"),
@@ -32,7 +34,8 @@ def test_key_001_nothing_else_opens_it() -> None:
         assert "hunter2" not in str(said.value)
 
 
-def test_key_003_the_first_embedded_run_makes_a_key_for_the_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.spec("KEY-003")
+def test_the_first_embedded_run_makes_a_key_for_the_owner_alone(tmp_path: Path) -> None:
     made = master_key(None, tmp_path / "data", is_embedded=True)
     path = tmp_path / "data" / "master.key"
     assert len(made) == 32
@@ -42,12 +45,14 @@ def test_key_003_the_first_embedded_run_makes_a_key_for_the_owner_alone(tmp_path
     assert [child.name for child in (tmp_path / "data").iterdir()] == ["master.key"]
 
 
-def test_key_003_the_environment_comes_first(tmp_path: Path) -> None:
+@pytest.mark.spec("KEY-003")
+def test_the_environment_comes_first(tmp_path: Path) -> None:
     master_key(None, tmp_path, is_embedded=True)
     assert master_key(urlsafe_b64encode(KEY).decode(), tmp_path, is_embedded=True) == KEY
 
 
-def test_key_003_a_database_of_ones_own_needs_a_key_of_ones_own(tmp_path: Path) -> None:
+@pytest.mark.spec("KEY-003")
+def test_a_database_of_ones_own_needs_a_key_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="EVERMARK_MASTER_KEY must be set"):
         master_key(None, tmp_path, is_embedded=False)
     assert list(tmp_path.iterdir()) == []
