@@ -31,19 +31,22 @@ def names(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names()) - {"alembic_version"}
 
 
-async def test_db_002_migrations_and_tables_agree(engine: AsyncEngine) -> None:
+@pytest.mark.spec("DB-002")
+async def test_migrations_and_tables_agree(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         assert await connection.run_sync(differences) == []
         assert await connection.run_sync(names) == set(metadata.tables)
 
 
-async def test_db_002_a_difference_would_be_seen(engine: AsyncEngine) -> None:
+@pytest.mark.spec("DB-002")
+async def test_a_difference_would_be_seen(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.exec_driver_sql("ALTER TABLE trades DROP COLUMN taker_sign")
         assert len(await connection.run_sync(differences)) == 1
 
 
-async def test_db_002_down_and_up_again(engine: AsyncEngine, database: str) -> None:
+@pytest.mark.spec("DB-002")
+async def test_down_and_up_again(engine: AsyncEngine, database: str) -> None:
     def down(connection: Connection) -> None:
         command.downgrade(config_for(connection), "base")
 

@@ -31,7 +31,8 @@ async def store(settings: Settings, clock: FakeClock) -> AsyncIterator[Store]:
         yield store
 
 
-async def test_key_002_a_key_is_found_with_all_it_carries(store: Store) -> None:
+@pytest.mark.spec("KEY-002")
+async def test_a_key_is_found_with_all_it_carries(store: Store) -> None:
     user = await store.identity.create_user("ada")
     made = await store.identity.create_key(
         user.owner_id,
@@ -50,7 +51,8 @@ async def test_key_002_a_key_is_found_with_all_it_carries(store: Store) -> None:
     assert store.identity.find("unknown") is None
 
 
-async def test_key_002_everything_is_there_after_a_restart(settings: Settings) -> None:
+@pytest.mark.spec("KEY-002")
+async def test_everything_is_there_after_a_restart(settings: Settings) -> None:
     async with open_store(settings) as store:
         user = await store.identity.create_user("ada")
         made = await store.identity.create_key(user.owner_id, 7, label="bot", networks=("10.0.0.0/8",))
@@ -68,7 +70,8 @@ async def test_key_002_everything_is_there_after_a_restart(settings: Settings) -
         assert await store.identity.keys(account_id=8) == []
 
 
-async def test_key_002_a_revoked_key_ends_at_once_and_for_good(store: Store) -> None:
+@pytest.mark.spec("KEY-002")
+async def test_a_revoked_key_ends_at_once_and_for_good(store: Store) -> None:
     user = await store.identity.create_user("ada")
     made = await store.identity.create_key(user.owner_id, 1)
     assert await store.identity.revoke_key(made.api_key)
@@ -79,7 +82,8 @@ async def test_key_002_a_revoked_key_ends_at_once_and_for_good(store: Store) -> 
     assert info.revoked_ms == NOW_MS
 
 
-async def test_key_002_a_key_expires_by_the_clock(store: Store, clock: FakeClock) -> None:
+@pytest.mark.spec("KEY-002")
+async def test_a_key_expires_by_the_clock(store: Store, clock: FakeClock) -> None:
     user = await store.identity.create_user("ada")
     made = await store.identity.create_key(user.owner_id, 1, expires_at_ms=NOW_MS + 10)
     clock.now_ms = NOW_MS + 9
@@ -88,9 +92,8 @@ async def test_key_002_a_key_expires_by_the_clock(store: Store, clock: FakeClock
     assert store.identity.find(made.api_key) is None
 
 
-async def test_key_001_no_secret_in_the_clear(
-    store: Store, admin: Connection, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.spec("KEY-001")
+async def test_no_secret_in_the_clear(store: Store, admin: Connection, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     user = await store.identity.create_user("ada")
     made = await store.identity.create_key(user.owner_id, 1)
@@ -101,7 +104,8 @@ async def test_key_001_no_secret_in_the_clear(
     assert made.secret not in repr(store.identity.find(made.api_key))
 
 
-async def test_key_001_another_master_key_refuses_to_start(settings: Settings) -> None:
+@pytest.mark.spec("KEY-001")
+async def test_another_master_key_refuses_to_start(settings: Settings) -> None:
     async with open_store(settings) as store:
         user = await store.identity.create_user("ada")
         await store.identity.create_key(user.owner_id, 1)

@@ -43,7 +43,8 @@ async def fill(journal: Journal, rows: int = 5) -> None:
         await journal.append([order(name=f"{number}-{part}") for part in range(3)], NOW_MS + number)
 
 
-def test_jrn_001_the_hash_covers_everything() -> None:
+@pytest.mark.spec("JRN-001")
+def test_the_hash_covers_everything() -> None:
     given = {"first_seq": 1, "count": 1, "time_ms": NOW_MS, "records": encode_commands([Tick()])}
     link = chain_hash(GENESIS, **given)  # type: ignore[arg-type]
     assert link.hex() == "e424a790ec3816e03d621ed3f89aeedcb0795f0bd8c01a61e24b3d7fdbe7bc42"
@@ -71,7 +72,8 @@ async def test_reading_goes_on_from_a_head(journal: Journal, admin: Connection) 
     assert [batch async for batch in read(admin, whole[1].head)] == whole[2:]
 
 
-async def test_jrn_003_a_missing_row_is_found(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-003")
+async def test_a_missing_row_is_found(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await admin.execute("DELETE FROM journal WHERE first_seq = 7")
     with pytest.raises(JournalDamaged, match="at seq 7: sequence: a row is missing: the next one begins at 10") as said:
@@ -79,15 +81,17 @@ async def test_jrn_003_a_missing_row_is_found(journal: Journal, admin: Connectio
     assert (said.value.seq, said.value.check) == (7, "sequence")
 
 
-async def test_jrn_003_a_missing_first_row_is_found(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-003")
+async def test_a_missing_first_row_is_found(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await admin.execute("DELETE FROM journal WHERE first_seq = 1")
     with pytest.raises(JournalDamaged, match="at seq 1: sequence"):
         await everything(admin)
 
 
+@pytest.mark.spec("JRN-004")
 @pytest.mark.parametrize("column", ["records", "hash"])
-async def test_jrn_004_a_flipped_bit_is_found(journal: Journal, admin: Connection, column: str) -> None:
+async def test_a_flipped_bit_is_found(journal: Journal, admin: Connection, column: str) -> None:
     await fill(journal)
     await admin.execute(
         f"UPDATE journal SET {column} = set_bit({column}, 9, 1 - get_bit({column}, 9)) WHERE first_seq = 4"
@@ -96,8 +100,9 @@ async def test_jrn_004_a_flipped_bit_is_found(journal: Journal, admin: Connectio
         await everything(admin)
 
 
+@pytest.mark.spec("JRN-004")
 @pytest.mark.parametrize("change", ["count = 2", "time_ms = time_ms + 1"])
-async def test_jrn_004_a_changed_number_is_found(journal: Journal, admin: Connection, change: str) -> None:
+async def test_a_changed_number_is_found(journal: Journal, admin: Connection, change: str) -> None:
     await fill(journal)
     await admin.execute(f"UPDATE journal SET {change} WHERE first_seq = 4")
     with pytest.raises(JournalDamaged, match="at seq 4: hash"):
@@ -116,21 +121,24 @@ async def put(
     )
 
 
-async def test_jrn_005_a_wrong_count_with_a_right_hash_is_found(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-005")
+async def test_a_wrong_count_with_a_right_hash_is_found(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await put(admin, count=3, time_ms=NOW_MS + 9, commands=[Tick(), Tick()])
     with pytest.raises(JournalDamaged, match="at seq 16: count: the row says 3 commands and holds 2"):
         await everything(admin)
 
 
-async def test_jrn_005_time_that_goes_back_is_found(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-005")
+async def test_time_that_goes_back_is_found(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await put(admin, count=1, time_ms=NOW_MS, commands=[Tick()])
     with pytest.raises(JournalDamaged, match="at seq 16: time"):
         await everything(admin)
 
 
-async def test_jrn_005_records_that_are_no_commands_are_found(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-005")
+async def test_records_that_are_no_commands_are_found(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     head = journal.head
     link = chain_hash(head.hash, first_seq=16, count=1, time_ms=head.time_ms, records=b"\x91\x91\xcc\xfa")
@@ -139,6 +147,7 @@ async def test_jrn_005_records_that_are_no_commands_are_found(journal: Journal, 
         await everything(admin)
 
 
+@pytest.mark.spec("JRN-005")
 @pytest.mark.parametrize(
     "commands, skipped",
     [
@@ -148,7 +157,7 @@ async def test_jrn_005_records_that_are_no_commands_are_found(journal: Journal, 
         ([Tick(), SkipCommand(3, "")], 3),
     ],
 )
-async def test_jrn_005_a_skip_that_the_column_does_not_repeat_is_found(
+async def test_a_skip_that_the_column_does_not_repeat_is_found(
     journal: Journal, admin: Connection, commands: list[Command], skipped: int | None
 ) -> None:
     await fill(journal)
@@ -164,7 +173,8 @@ async def test_skips_are_known_before_they_are_reached(journal: Journal, admin: 
     assert (await everything(admin))[-1].commands == [SkipCommand(3, "a bug")]
 
 
-async def test_jrn_006_the_lock_refuses_a_second_writer(journal: Journal, database: str) -> None:
+@pytest.mark.spec("JRN-006")
+async def test_the_lock_refuses_a_second_writer(journal: Journal, database: str) -> None:
     second = Journal(database)
     with pytest.raises(WriterPresent):
         await second.open(lock_timeout_ms=50)
@@ -174,9 +184,8 @@ async def test_jrn_006_the_lock_refuses_a_second_writer(journal: Journal, databa
     await second.close()
 
 
-async def test_jrn_007_the_primary_key_refuses_a_second_writer(
-    journal: Journal, database: str, admin: Connection
-) -> None:
+@pytest.mark.spec("JRN-007")
+async def test_the_primary_key_refuses_a_second_writer(journal: Journal, database: str, admin: Connection) -> None:
     await fill(journal)
     # A second writer that got past the lock, by whatever mishap.
     await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
@@ -193,7 +202,8 @@ async def test_jrn_007_the_primary_key_refuses_a_second_writer(
     await second.close()
 
 
-async def test_jrn_008_a_connection_killed_before_the_commit(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-008")
+async def test_a_connection_killed_before_the_commit(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await admin.execute("BEGIN")
     await admin.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
@@ -213,7 +223,8 @@ async def test_jrn_008_a_connection_killed_before_the_commit(journal: Journal, a
     assert await journal.append([Tick()], NOW_MS + 10) == 16
 
 
-async def test_jrn_008_a_commit_that_lands_while_its_answer_is_lost(database: str, admin: Connection) -> None:
+@pytest.mark.spec("JRN-008")
+async def test_a_commit_that_lands_while_its_answer_is_lost(database: str, admin: Connection) -> None:
     async with Proxy(database) as proxy:
         journal = await open_journal(proxy.url)
         await fill(journal)
@@ -235,7 +246,8 @@ async def test_jrn_008_a_commit_that_lands_while_its_answer_is_lost(database: st
         await journal.close()
 
 
-async def test_jrn_008_an_answer_that_takes_too_long(database: str, admin: Connection) -> None:
+@pytest.mark.spec("JRN-008")
+async def test_an_answer_that_takes_too_long(database: str, admin: Connection) -> None:
     journal = await open_journal(database, timeout_ms=200)
     await fill(journal)
     async with admin.transaction():
@@ -276,7 +288,8 @@ async def test_resume_waits_until_nobody_else_has_the_lock(journal: Journal, dat
     assert [batch.commands for batch in await resuming] == [[order(name="theirs")]]
 
 
-async def test_jrn_009_what_landed_must_fit(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-009")
+async def test_what_landed_must_fit(journal: Journal, admin: Connection) -> None:
     await fill(journal)
     await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
     with pytest.raises(JournalUnavailable):

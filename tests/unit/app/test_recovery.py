@@ -58,7 +58,8 @@ async def seqs(admin: Connection) -> list[int]:
     return [row["seq"] for row in await admin.fetch("SELECT seq FROM snapshots ORDER BY seq")]
 
 
-async def test_rec_001_snapshot_and_tail_give_the_state_of_a_full_replay(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("REC-001")
+async def test_snapshot_and_tail_give_the_state_of_a_full_replay(settings: Settings, admin: Connection) -> None:
     async with traded(settings) as store:
         first = store.exchange.state_hash()
     clock = FakeClock()
@@ -77,7 +78,8 @@ async def test_rec_001_snapshot_and_tail_give_the_state_of_a_full_replay(setting
         assert store.exchange.state_hash() == second
 
 
-async def test_rec_001_what_was_left_goes_on(settings: Settings) -> None:
+@pytest.mark.spec("REC-001")
+async def test_what_was_left_goes_on(settings: Settings) -> None:
     """Ids go on where they stopped, and an order placed before the stop trades after it."""
     async with traded(settings, 0) as store:
         await store.sequencer.submit(order(name="resting"))
@@ -98,8 +100,9 @@ BAD = {
 }
 
 
+@pytest.mark.spec("REC-002")
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
-async def test_rec_002_a_bad_snapshot_is_passed_over(
+async def test_a_bad_snapshot_is_passed_over(
     settings: Settings, admin: Connection, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
     async with traded(settings, 40) as store:
@@ -115,9 +118,8 @@ async def test_rec_002_a_bad_snapshot_is_passed_over(
     assert f"snapshot {newer} is passed over" in caplog.text
 
 
-async def test_rec_002_bytes_that_decode_to_another_state_are_passed_over(
-    settings: Settings, admin: Connection
-) -> None:
+@pytest.mark.spec("REC-002")
+async def test_bytes_that_decode_to_another_state_are_passed_over(settings: Settings, admin: Connection) -> None:
     async with traded(settings, 40) as store:
         live_hash, seq = store.exchange.state_hash(), store.sequencer.seq
     foreign = encode(Exchange())
@@ -129,9 +131,8 @@ async def test_rec_002_bytes_that_decode_to_another_state_are_passed_over(
         assert store.exchange.state_hash() == live_hash
 
 
-async def test_rec_003_snapshots_come_every_so_many_commands_and_old_ones_go(
-    settings: Settings, admin: Connection
-) -> None:
+@pytest.mark.spec("REC-003")
+async def test_snapshots_come_every_so_many_commands_and_old_ones_go(settings: Settings, admin: Connection) -> None:
     seen: list[int] = []
     async with traded(replace(settings, snapshot_every=50, snapshots_kept=2), 0) as store:
 
@@ -147,7 +148,8 @@ async def test_rec_003_snapshots_come_every_so_many_commands_and_old_ones_go(
     assert await seqs(admin) == sorted({*seen, store.sequencer.seq})[-2:]
 
 
-async def test_rec_003_no_snapshot_that_the_projector_needs_is_pruned(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("REC-003")
+async def test_no_snapshot_that_the_projector_needs_is_pruned(settings: Settings, admin: Connection) -> None:
     exchange = Exchange()
     for seq in (10, 20, 30, 40, 50):
         await snapshots.store(admin, *snapshots.take(exchange, Head(seq, 0, bytes(32))))
@@ -172,7 +174,8 @@ async def test_a_snapshot_of_many_chunks(
         assert decode(encode(store.exchange)).state_hash() == live_hash
 
 
-async def test_jrn_003_a_damaged_journal_refuses_to_start_and_says_where(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-003")
+async def test_a_damaged_journal_refuses_to_start_and_says_where(settings: Settings, admin: Connection) -> None:
     async with traded(settings, 60):
         pass
     await admin.execute("DELETE FROM snapshots")
@@ -182,7 +185,8 @@ async def test_jrn_003_a_damaged_journal_refuses_to_start_and_says_where(setting
             pass
 
 
-async def test_jrn_011_a_journal_that_lost_its_end_is_damaged(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-011")
+async def test_a_journal_that_lost_its_end_is_damaged(settings: Settings, admin: Connection) -> None:
     async with traded(settings, 60) as store:
         seq = store.sequencer.seq
     await admin.execute("DELETE FROM journal WHERE first_seq > $1", OPENED_SEQ)
@@ -195,7 +199,8 @@ async def test_jrn_011_a_journal_that_lost_its_end_is_damaged(settings: Settings
             pass
 
 
-async def test_rec_004_verify_finds_nothing_where_nothing_is_wrong(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("REC-004")
+async def test_verify_finds_nothing_where_nothing_is_wrong(settings: Settings, admin: Connection) -> None:
     async with traded(settings) as store:
         live_hash, seq = store.exchange.state_hash(), store.sequencer.seq
     steps: list[tuple[int, int]] = []
@@ -205,6 +210,7 @@ async def test_rec_004_verify_finds_nothing_where_nothing_is_wrong(settings: Set
     assert steps[-1] == (seq, seq)
 
 
+@pytest.mark.spec("REC-004")
 @pytest.mark.parametrize(
     "change, problem",
     [
@@ -215,9 +221,7 @@ async def test_rec_004_verify_finds_nothing_where_nothing_is_wrong(settings: Set
         ("UPDATE snapshots SET journal_hash = sha256('x')", "it does not belong to this journal"),
     ],
 )
-async def test_rec_004_verify_finds_what_is_wrong(
-    settings: Settings, admin: Connection, change: str, problem: str
-) -> None:
+async def test_verify_finds_what_is_wrong(settings: Settings, admin: Connection, change: str, problem: str) -> None:
     async with traded(settings, 60):
         pass
     await admin.execute(change)
@@ -226,14 +230,16 @@ async def test_rec_004_verify_finds_what_is_wrong(
     assert problem in problems[0]
 
 
-async def test_rec_004_verify_finds_a_snapshot_that_no_row_ends_with(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("REC-004")
+async def test_verify_finds_a_snapshot_that_no_row_ends_with(settings: Settings, admin: Connection) -> None:
     async with traded(settings, 60):
         pass
     await snapshots.store(admin, *snapshots.take(Exchange(), Head(3_000, 0, bytes(32))))
     assert (await verify(admin)).problems == ["snapshot 3000: no row of the journal ends there"]
 
 
-async def test_rec_005_any_point_of_the_past_can_be_seen(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("REC-005")
+async def test_any_point_of_the_past_can_be_seen(settings: Settings, admin: Connection) -> None:
     hashes: list[tuple[int, bytes]] = []
     async with open_store(settings, clock=FakeClock()) as store:
         store.listeners.add(lambda seq, *_: hashes.append((seq, store.exchange.state_hash())))

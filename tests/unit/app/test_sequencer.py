@@ -52,7 +52,8 @@ async def rows(connection: Connection) -> list[tuple[int, int, list[Command]]]:
     return [(batch.first_seq, batch.time_ms, batch.commands) async for batch in read(connection, EMPTY)]
 
 
-async def test_seq_001_seqs_have_no_gap_and_time_never_goes_back(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-001")
+async def test_seqs_have_no_gap_and_time_never_goes_back(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
     async with trading(settings, clock) as store:
         for now_ms in (NOW_MS + 5, NOW_MS + 3, NOW_MS - 60_000, NOW_MS + 7):
@@ -64,7 +65,8 @@ async def test_seq_001_seqs_have_no_gap_and_time_never_goes_back(settings: Setti
         assert [time_ms - NOW_MS for _, time_ms, _ in found[-4:]] == [5, 5, 5, 7]
 
 
-async def test_seq_002_a_tick_comes_first_when_it_is_due(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-002")
+async def test_a_tick_comes_first_when_it_is_due(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
     async with trading(settings, clock) as store:
         due_ms = store.exchange.next_due_ms
@@ -77,14 +79,16 @@ async def test_seq_002_a_tick_comes_first_when_it_is_due(settings: Settings, adm
         assert kinds == [[PlaceOrder], [Tick, PlaceOrder], [PlaceOrder], [Tick]]
 
 
-async def test_seq_003_what_waits_is_one_batch_up_to_a_bound(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-003")
+async def test_what_waits_is_one_batch_up_to_a_bound(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
     async with trading(replace(settings, batch_max=8), clock) as store:
         await asyncio.gather(*[store.sequencer.submit(order(qty=number)) for number in range(1, 21)])
         assert [len(commands) for _, _, commands in (await rows(admin))[-3:]] == [8, 8, 4]
 
 
-async def test_seq_003_while_one_batch_is_made_durable_the_next_gathers(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-003")
+async def test_while_one_batch_is_made_durable_the_next_gathers(settings: Settings, admin: Connection) -> None:
     async with trading(settings, FakeClock()) as store:
         async with admin.transaction():
             await admin.execute(LOCK)
@@ -96,7 +100,8 @@ async def test_seq_003_while_one_batch_is_made_durable_the_next_gathers(settings
         assert [len(commands) for _, _, commands in (await rows(admin))[-2:]] == [1, 5]
 
 
-async def test_seq_004_a_reply_sees_the_state_right_after_its_command(settings: Settings) -> None:
+@pytest.mark.spec("SEQ-004")
+async def test_a_reply_sees_the_state_right_after_its_command(settings: Settings) -> None:
     async with trading(settings, FakeClock()) as store:
 
         def open_qtys(_: list[Event], exchange: Exchange) -> list[int]:
@@ -106,7 +111,8 @@ async def test_seq_004_a_reply_sees_the_state_right_after_its_command(settings: 
         assert answers == [[5], [5, 6], [5, 6, 7]]
 
 
-async def test_seq_004_a_reply_that_fails_is_its_callers_business(settings: Settings) -> None:
+@pytest.mark.spec("SEQ-004")
+async def test_a_reply_that_fails_is_its_callers_business(settings: Settings) -> None:
     async with trading(settings, FakeClock()) as store:
 
         def fails(_: list[Event], __: Exchange) -> None:
@@ -120,7 +126,8 @@ async def test_seq_004_a_reply_that_fails_is_its_callers_business(settings: Sett
         assert len(views.orders(store.exchange, 1)) == 2
 
 
-async def test_jrn_002_nothing_is_acknowledged_before_it_is_durable(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-002")
+async def test_nothing_is_acknowledged_before_it_is_durable(settings: Settings, admin: Connection) -> None:
     async with trading(settings, FakeClock()) as store:
         async with admin.transaction():
             await admin.execute(LOCK)
@@ -132,7 +139,8 @@ async def test_jrn_002_nothing_is_acknowledged_before_it_is_durable(settings: Se
         assert len(views.orders(store.exchange, 1)) == 1
 
 
-async def test_seq_005_a_full_queue_refuses(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-005")
+async def test_a_full_queue_refuses(settings: Settings, admin: Connection) -> None:
     async with trading(replace(settings, queue_max=3), FakeClock()) as store:
         async with admin.transaction():
             await admin.execute(LOCK)
@@ -158,11 +166,12 @@ async def test_a_caller_who_has_gone_is_not_served(settings: Settings, admin: Co
         assert [view.request.client_order_id for view in views.orders(store.exchange, 1)] == ["", "here"]
 
 
+@pytest.mark.spec("SEQ-009")
 @pytest.mark.parametrize(
     "bad",
     [Deposit("much", 1, USD, 2**70), order(name="\ud800"), PlaceOrder(1, PERP, Side.BUY, 1, price=object())],  # type: ignore[arg-type]
 )
-async def test_seq_009_what_cannot_be_written_down_is_refused_alone(settings: Settings, bad: Command) -> None:
+async def test_what_cannot_be_written_down_is_refused_alone(settings: Settings, bad: Command) -> None:
     async with trading(settings, FakeClock()) as store:
         answers = await asyncio.gather(
             *[store.sequencer.submit(command) for command in (order(name="a"), bad, order(name="b"))],
@@ -172,7 +181,8 @@ async def test_seq_009_what_cannot_be_written_down_is_refused_alone(settings: Se
         assert [view.request.client_order_id for view in views.orders(store.exchange, 1)] == ["a", "b"]
 
 
-async def test_seq_008_a_graceful_stop_answers_what_it_accepted(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("SEQ-008")
+async def test_a_graceful_stop_answers_what_it_accepted(settings: Settings, admin: Connection) -> None:
     async with trading(settings, FakeClock()) as store:
         answers = [store.sequencer.submit(order()) for _ in range(50)]
         await store.sequencer.stop()
@@ -182,7 +192,8 @@ async def test_seq_008_a_graceful_stop_answers_what_it_accepted(settings: Settin
     assert sum(len(commands) for _, _, commands in await rows(admin)) == OPENED_SEQ + 50
 
 
-async def test_seq_008_a_stop_without_a_database_says_that_the_outcome_is_unknown(
+@pytest.mark.spec("SEQ-008")
+async def test_a_stop_without_a_database_says_that_the_outcome_is_unknown(
     settings: Settings, database: str, admin: Connection
 ) -> None:
     async with Proxy(database) as proxy, trading(replace(settings, database_url=proxy.url), FakeClock()) as store:
@@ -200,7 +211,8 @@ async def test_seq_008_a_stop_without_a_database_says_that_the_outcome_is_unknow
 # --- the journal goes away -------------------------------------------------------------------------------------------
 
 
-async def test_jrn_010_a_commit_whose_outcome_is_unknown(settings: Settings, database: str, admin: Connection) -> None:
+@pytest.mark.spec("JRN-010")
+async def test_a_commit_whose_outcome_is_unknown(settings: Settings, database: str, admin: Connection) -> None:
     """It landed: refused to the caller, applied on return, once."""
     async with Proxy(database) as proxy, trading(replace(settings, database_url=proxy.url), FakeClock()) as store:
         proxy.keeps_answers = True
@@ -228,7 +240,8 @@ async def test_jrn_010_a_commit_whose_outcome_is_unknown(settings: Settings, dat
     assert (await replay_to(admin, 19)).exchange.state_hash() == live_hash
 
 
-async def test_jrn_010_a_commit_that_fails(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-010")
+async def test_a_commit_that_fails(settings: Settings, admin: Connection) -> None:
     """It did not land: nothing happened, and work goes on."""
     async with trading(settings, FakeClock()) as store:
         await admin.execute("BEGIN")
@@ -245,7 +258,8 @@ async def test_jrn_010_a_commit_that_fails(settings: Settings, admin: Connection
         assert store.sequencer.seq == 18
 
 
-async def test_jrn_010_connections_killed_again_and_again(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-010")
+async def test_connections_killed_again_and_again(settings: Settings, admin: Connection) -> None:
     """Every acknowledged order is there, none twice, and what was refused as unknown may be either."""
     acknowledged: list[str] = []
     unknown: list[str] = []
@@ -277,7 +291,8 @@ async def test_jrn_010_connections_killed_again_and_again(settings: Settings, ad
     assert (await verify(admin)).problems == []
 
 
-async def test_jrn_009_a_chain_that_does_not_fit_stops_for_a_person(settings: Settings, admin: Connection) -> None:
+@pytest.mark.spec("JRN-009")
+async def test_a_chain_that_does_not_fit_stops_for_a_person(settings: Settings, admin: Connection) -> None:
     async with trading(settings, FakeClock()) as store:
         await admin.execute("INSERT INTO journal VALUES (18, 1, 0, '', '')")
         with pytest.raises(JournalUnavailable):
@@ -307,7 +322,8 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-async def test_seq_006_a_poisoned_command_leaves_the_exchange_read_only(settings: Settings, bug: set[str]) -> None:
+@pytest.mark.spec("SEQ-006")
+async def test_a_poisoned_command_leaves_the_exchange_read_only(settings: Settings, bug: set[str]) -> None:
     bug.add("poison")
     async with trading(settings, FakeClock()) as store:
         clean_hash = await store.sequencer.submit(order(name="a"), lambda _, exchange: exchange.state_hash())
@@ -331,7 +347,8 @@ async def test_seq_006_a_poisoned_command_leaves_the_exchange_read_only(settings
         assert [view.request.client_order_id for view in views.orders(store.exchange, 1)] == ["a", "b"]
 
 
-async def test_seq_006_a_fault_that_does_not_repeat_is_healed(settings: Settings, bug: set[str]) -> None:
+@pytest.mark.spec("SEQ-006")
+async def test_a_fault_that_does_not_repeat_is_healed(settings: Settings, bug: set[str]) -> None:
     async with trading(settings, FakeClock()) as store:
         kept = store.exchange
         store.exchange.state.markets[PERP].book.bids = None  # type: ignore[assignment]  # a bit that fell over
@@ -344,7 +361,8 @@ async def test_seq_006_a_fault_that_does_not_repeat_is_healed(settings: Settings
         assert (await store.queries.order_by_client_id(1, "a")) is not None
 
 
-async def test_seq_007_only_a_chained_skip_passes_a_poisoned_command(
+@pytest.mark.spec("SEQ-007")
+async def test_only_a_chained_skip_passes_a_poisoned_command(
     settings: Settings, admin: Connection, bug: set[str]
 ) -> None:
     bug.add("poison")
@@ -372,7 +390,8 @@ async def test_seq_007_only_a_chained_skip_passes_a_poisoned_command(
     assert (await verify(admin)).problems == []
 
 
-async def test_seq_007_two_poisoned_commands_take_two_skips(settings: Settings, bug: set[str]) -> None:
+@pytest.mark.spec("SEQ-007")
+async def test_two_poisoned_commands_take_two_skips(settings: Settings, bug: set[str]) -> None:
     bug |= {"first", "second"}
     async with trading(settings, FakeClock()) as store:
         batch = [store.sequencer.submit(order(name=name)) for name in ("first", "a", "second", "b")]
@@ -384,7 +403,8 @@ async def test_seq_007_two_poisoned_commands_take_two_skips(settings: Settings, 
         assert [view.request.client_order_id for view in views.orders(store.exchange, 1)] == ["a", "b"]
 
 
-async def test_seq_007_a_skip_whose_outcome_is_unknown(
+@pytest.mark.spec("SEQ-007")
+async def test_a_skip_whose_outcome_is_unknown(
     settings: Settings, database: str, admin: Connection, bug: set[str]
 ) -> None:
     bug.add("poison")
