@@ -1,5 +1,6 @@
 """Who meets whom, and what a meeting does to both orders. Every step stands alone, so that money can go between."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from engine.book import Book, Level
@@ -145,9 +146,8 @@ def fillable(book: Book, taker: Order) -> bool:
     return needed <= 0
 
 
-def in_reach(book: Book, taker: Order) -> list[Order]:
-    """List the resting orders at prices good enough for the taker, best price first; shown ones before hidden ones."""
-    found: list[Order] = []
+def in_reach(book: Book, taker: Order) -> Iterator[Order]:
+    """Walk the resting orders at prices good enough for the taker, best price first; shown ones before hidden ones."""
     ladder = book.asks if taker.sign == BUY else book.bids
     for rank in reversed(ladder.ranks):
         level = ladder.levels[ladder.sign * rank]
@@ -155,9 +155,8 @@ def in_reach(book: Book, taker: Order) -> list[Order]:
             break
         for order in (level.first, level.first_hidden):
             while order is not None:
-                found.append(order)
+                yield order
                 order = order.after
-    return found
 
 
 def _own_leaves(order: Order | None, owner_id: int) -> int:

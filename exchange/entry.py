@@ -206,7 +206,7 @@ def is_sure_to_fill(market: Market, order: Order) -> bool:
     """
     if not fillable(market.book, order):
         return False
-    unsure = 0
+    sure = unsure = 0
     costs: dict[int, int] = {}
     for maker in in_reach(market.book, order):
         if maker.owner_id == order.owner_id:
@@ -217,8 +217,10 @@ def is_sure_to_fill(market: Market, order: Order) -> bool:
         funds = 0 if account.is_isolated else margins.equity(account, market.quote_asset)
         if maker.reduce_only or maker.oco or (cost > max(0, funds) and not market.is_spot):
             unsure += maker.leaves
-    if unsure == 0:
-        return True
+        else:
+            sure += maker.leaves
+            if sure >= order.leaves:
+                break
     order.leaves += unsure
     is_sure = fillable(market.book, order)
     order.leaves -= unsure
