@@ -71,8 +71,11 @@ def summary(conditions: dict[str, report.Value], plain: list[Round], orders: lis
     noop_rate = statistics.median(one["rate"] for one in plain)
     rate = statistics.median(one["rate"] for one in orders)
     ratio = rate / noop_rate
+    effort = statistics.median(one["rate"] / one["server_cpu"] for one in orders)
+    noop_effort = statistics.median(one["rate"] / one["server_cpu"] for one in plain)
     print()
     print(report.is_met("orders / no-op", ratio, TARGET))
+    print(f"  the same for each second of the server's processor time: {effort / noop_effort:.2f}")
     report.append(
         "http",
         conditions,
@@ -80,6 +83,7 @@ def summary(conditions: dict[str, report.Value], plain: list[Round], orders: lis
             "noop_per_s": round(noop_rate),
             "orders_per_s": round(rate),
             "ratio": round(ratio, 3),
+            "ratio_by_cpu": round(effort / noop_effort, 3),
             "p99_ms": round(statistics.median(one["p99_ms"] for one in orders), 2),
             "filled_share": round(statistics.median(one["filled"] for one in orders), 3),
             "server_cpu": round(statistics.median(one["server_cpu"] for one in orders), 2),
