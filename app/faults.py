@@ -50,9 +50,10 @@ class ProjectionConflict(Fault):
 
 
 class Unavailable(Fault):
-    """The command was not taken, or its outcome is unknown. The caller may ask again after `retry_s`."""
+    """The command was not taken, or (`is_unknown`) may have been. The caller may ask again after `retry_s`."""
 
     retry_s = 1
+    is_unknown = False
 
 
 @final
@@ -62,8 +63,7 @@ class Overloaded(Unavailable):
 
 @final
 class JournalUnavailable(Unavailable):
-    """The journal is away. `is_unknown`: the command may be durable or not, ask by client order id; otherwise it was not
-    taken."""
+    """The journal is away."""
 
     def __init__(self, why: str, *, is_unknown: bool) -> None:
         super().__init__(why)
@@ -76,9 +76,10 @@ class Halted(Unavailable):
 
     retry_s = 30
 
-    def __init__(self, seq: int, why: str) -> None:
+    def __init__(self, seq: int, why: str, *, is_unknown: bool = False) -> None:
         super().__init__(f"The exchange is read-only: the command with seq {seq} broke a promise of the core ({why}).")
         self.seq = seq
+        self.is_unknown = is_unknown
 
 
 @final

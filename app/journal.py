@@ -202,7 +202,7 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             # Whatever was said: the row may be there.
-            why = f"The journal did not answer, so the outcome is unknown: {_words(error)}"
+            why = f"The journal did not answer: {_words(error)}"
             raise JournalUnavailable(why, is_unknown=True) from error
         self.head = Head(first_seq + count - 1, time_ms, link)
         return first_seq

@@ -221,7 +221,7 @@ class Sequencer:
             try:
                 events = exchange.apply(command, time_ms)
             except Exception as error:
-                _fail(batch[seq - first_seq :], Halted(seq, why_of(error)))
+                _fail(batch[seq - first_seq :], Halted(seq, why_of(error), is_unknown=True))
                 return Poisoned(seq, why_of(error))
             self._seq = seq
             tell(seq, time_ms, command, events)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, final
 from app.db.connect import Connection, connect
 from app.journal import UNREACHABLE, Head, head_of
 from exchange.exchange import Exchange
-from exchange.snapshot import decode, encode
+from exchange.snapshot import decode, encode, hash_of
 
 FORMAT: Final = 1
 CHUNK_BYTES: Final = 1 << 20
@@ -60,7 +60,7 @@ def take(exchange: Exchange, head: Head) -> tuple[Header, bytes]:
         code_version=code_version(),
         rules_version=exchange.state.rules_version,
         time_ms=head.time_ms,
-        state_hash=exchange.state_hash(),
+        state_hash=hash_of(body),
         journal_hash=head.hash,
         body_hash=sha256(body).digest(),
         size=len(body),

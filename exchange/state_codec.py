@@ -186,7 +186,12 @@ def encode_state(state: State) -> bytes:
 
 def hash_state(state: State) -> bytes:
     """Return the SHA-256 of the state's canonical bytes, under a version of their form."""
-    return hashlib.sha256(HASH_VERSION + encode_state(state)).digest()
+    return hash_encoded(encode_state(state))
+
+
+def hash_encoded(data: bytes) -> bytes:
+    """Return the hash of a state from its canonical bytes."""
+    return hashlib.sha256(HASH_VERSION + data).digest()
 
 
 def _order_record(order: Order) -> OrderRecord:

@@ -3,9 +3,9 @@
 Three kinds: *primary* (users, keys, journal: every backup needs them), *derived and costly* (snapshots) and *projections*,
 which the projector writes behind the journal and can make again from it.
 
-Types: prices, quantities, ids, seqs and times are BIGINT, since exchange/limits.py bounds them far below 2^63
-(PRICE_MAX, QTY_MAX 10^15). Money is NUMERIC(60, 0), whole units of 10^-8: one transfer alone may be 10^26 (MONEY_MAX), a
-notional is a product of three factors, and 2^63 is 9 x 10^18. Volumes are sums of quantities, NUMERIC as well.
+Types: prices, quantities, ids, seqs and times are BIGINT, since exchange/limits.py bounds them far below 2^63 (PRICE_MAX,
+QTY_MAX 10^15). Money is NUMERIC(60, 0), whole units of 10^-8: one transfer may be 10^18 (MONEY_MAX), balances add such up,
+and a fill's pnl is a product of price, quantity and unit value, while 2^63 is 9 x 10^18. Volumes are sums: NUMERIC too.
 """
 
 from typing import Final

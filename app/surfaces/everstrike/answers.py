@@ -6,7 +6,7 @@ import msgspec
 
 from app.db.rows import StoredFill, StoredOrder, StoredTrade
 from app.door import Answer, Headers
-from app.faults import JournalUnavailable, Unavailable
+from app.faults import Unavailable
 from app.problems import Denial, Denied, Malformed, NotFound, Problem
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.pairs import Pair
@@ -110,7 +110,7 @@ def problem(fault: Problem | Unavailable) -> Answer:
             return failure(status, msg, retry_s=max(1, -int(-fault.retry_s // 1)))
         return failure(status, fault.denial.value, code=code)
     if isinstance(fault, Unavailable):
-        is_unknown = isinstance(fault, JournalUnavailable) and fault.is_unknown
+        is_unknown = fault.is_unknown
         msg = f"{fault} The outcome is unknown: ask by client order id." if is_unknown else str(fault)
         result = {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown}
         return failure(503, msg, result, retry_s=fault.retry_s)
