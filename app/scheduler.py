@@ -11,7 +11,7 @@ from app.clock import Clock
 from app.faults import Unavailable
 from app.feeds.base import Feed
 from exchange.commands import Command, Tick
-from exchange.events import Event
+from exchange.events import Event, Ticked
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Bell:
             await asyncio.sleep(0)  # the scheduler's own last step is a callback on the loop
 
     async def ring(self) -> None:
-        """Submit what the feed observed, then a Tick."""
+        """Submit what the feed observed, then a Tick; and again while a Tick says that it left something."""
         commands: list[Command] = [*self._feed.take(self._clock()), Tick()]
         # All at once: one group commit carries the whole second.
         try:
@@ -80,3 +80,15 @@ class Bell:
         elif self._is_quiet and not faults:
             _log.warning("The bell is heard again")
         self._is_quiet = bool(faults)
+        last: Sequence[Event] | BaseException = outcomes[-1]
+        while not isinstance(last, BaseException) and is_more_due(last):
+            try:
+                last = await self._submit(Tick())
+            except Unavailable as fault:
+                last = fault  # the next ring says so
+
+
+def is_more_due(events: Sequence[Event]) -> bool:
+    """Tell whether a Tick stopped at a bound before all that was due was done."""
+    last = events[-1] if events else None
+    return isinstance(last, Ticked) and last.has_more

@@ -68,7 +68,7 @@ class Exchange:
         elif isinstance(command, AmendOrder):
             orders.amend(state, command, time_ms, out)
         else:
-            self._apply_rare(command, out)
+            self._apply_rare(command, time_ms, out)
         self.time_ms = time_ms
         return out
 
@@ -85,6 +85,7 @@ class Exchange:
         | SetMarginMode
         | MoveMargin
         | SkipCommand,
+        time_ms: int,
         out: list[Event],
     ) -> None:
         state = self.state
@@ -105,7 +106,7 @@ class Exchange:
         elif isinstance(command, ListMarket):
             listings.list_market(state, command, out)
         elif isinstance(command, SetMarketStatus):
-            listings.set_market_status(state, command, out)
+            listings.set_market_status(state, command, time_ms, out)
         elif isinstance(command, SkipCommand):
             out.append(CommandSkipped(command.seq, command.reason))
         else:

@@ -1,5 +1,7 @@
 """Commands about assets, indices and markets: list and halt."""
 
+from engine.order import TriggerEvent
+from exchange import orders
 from exchange.answers import refuse
 from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus
 from exchange.events import AssetListed, Event, IndexListed, MarketListed, MarketStatusChanged
@@ -108,11 +110,14 @@ def are_rates_sound(instrument: Instrument) -> bool:
     )
 
 
-def set_market_status(state: State, command: SetMarketStatus, out: list[Event]) -> None:
-    """Halt a market, restrict it, or open it again."""
+def set_market_status(state: State, command: SetMarketStatus, time_ms: int, out: list[Event]) -> None:
+    """Halt a market, restrict it, or open it again: then the triggers that prices met meanwhile fire."""
     market = state.markets.get(command.market_id)
     if market is None:
         refuse(Reject.UNKNOWN_MARKET, out)
         return
     market.status = command.status
     out.append(MarketStatusChanged(command.market_id, command.status))
+    for event in (TriggerEvent.MARK_PRICE, TriggerEvent.INDEX_PRICE, TriggerEvent.LAST_PRICE):
+        state.fired.extend(market.met(event, market.price(event)))
+    orders.fire(state, time_ms, out)

@@ -155,8 +155,7 @@ def enter_to_wait(state: State, holding: Holding, order: Order, request: PlaceOr
         order.reduce_only = True
     out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.UNTRIGGERED))
     resting.wait(holding, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
-    if now:
-        state.fired.extend(market.triggers(event).reached(now))
+    state.fired.extend(market.met(event, now))
 
 
 def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepeated | None:
@@ -175,12 +174,17 @@ def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepe
 
 
 def fire(state: State, time_ms: int, out: list[Event]) -> bool:
-    """Let orders whose trigger was met enter, in their turn and up to a bound. Returns whether some are left."""
+    """Let orders whose trigger was met enter, in their turn and up to a bound; what is left is due at once.
+
+    Returns whether some are left.
+    """
     count = 0
     while state.fired and count < TRIGGERS_PER_COMMAND_MAX:
         trigger = state.fired.pop(0)
         count += 1
         fire_one(state, trigger.order, time_ms, out)
+    if state.fired:
+        state.next_tick_ms = time_ms
     return bool(state.fired)
 
 
@@ -462,8 +466,7 @@ def amend_waiting(
             trigger.direction = direction_towards(trigger.price, now)
     book.add(trigger)
     out.append(_amended(market, order, trigger.price, keeps_place=True))
-    if now:
-        state.fired.extend(book.reached(now))
+    state.fired.extend(market.met(trigger.event, now))
 
 
 def amend_in_place(holding: Holding, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:

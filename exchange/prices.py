@@ -3,6 +3,7 @@
 A tick does what is due in this order: DAY orders, index, mark, orders that are no longer carried, triggers.
 """
 
+from engine.order import TriggerEvent
 from exchange import orders, resting, shedding
 from exchange.answers import refuse
 from exchange.commands import UpdateIndexPrice
@@ -86,7 +87,7 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     for market_id in index.market_ids:
         market = state.markets[market_id]
         if not market.is_spot:
-            state.fired.extend(market.index_triggers.reached(price))
+            state.fired.extend(market.met(TriggerEvent.INDEX_PRICE, price))
             set_mark(state, market, price, out)
     return True
 
@@ -95,4 +96,4 @@ def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None
     """Move a market's mark price and collect the triggers it fires."""
     market.set_mark(price)
     out.append(MarkPriceChanged(market.market_id, price))
-    state.fired.extend(market.mark_triggers.reached(price))
+    state.fired.extend(market.met(TriggerEvent.MARK_PRICE, price))

@@ -199,6 +199,12 @@ class Market:
         self.index_triggers: TriggerBook = TriggerBook()
         self.last_triggers: TriggerBook = TriggerBook()
 
+    def met(self, event: TriggerEvent, price: int) -> list[Trigger]:
+        """Take out and list the triggers that a price fires. A market that takes no orders leaves them waiting."""
+        if self.status is MarketStatus.HALTED or self.status is MarketStatus.CANCEL_ONLY or price == 0:
+            return []
+        return self.triggers(event).reached(price)
+
     def set_mark(self, price: int) -> None:
         """Move the mark price, and with it the value of a lot and the trading range."""
         self.mark_price = price

@@ -12,7 +12,7 @@ from app.feeds.synthetic import SyntheticFeed
 from app.listings import load
 from app.scheduler import Bell
 from exchange.commands import Command, Tick, UpdateIndexPrice
-from exchange.events import Event
+from exchange.events import Event, Ticked
 
 LISTINGS = load()
 DEADLINE_S = 10
@@ -44,6 +44,19 @@ async def test_a_ring_submits_observations_and_then_a_tick() -> None:
     feed = SyntheticFeed(LISTINGS.indices, LISTINGS.starts, 1, prices={})
     await Bell(queue.submit, feed, lambda: 5_000).ring()
     assert [type(command) for command in queue.commands] == [UpdateIndexPrice] * 108 + [Tick]
+
+
+async def test_a_tick_that_left_something_is_followed_by_another() -> None:
+    """FEED-011: work beyond a bound of the core does not wait for the next second."""
+    answers: list[list[Event]] = [[Ticked(has_more=True)], [Ticked(has_more=True)], [Ticked()]]
+    told: list[Command] = []
+
+    async def submit(command: Command) -> list[Event]:
+        told.append(command)
+        return answers[len(told) - 1]
+
+    await Bell(submit, NoFeed(), lambda: 5_000).ring()
+    assert told == [Tick(), Tick(), Tick()]
 
 
 async def test_it_rings_by_itself_until_stopped() -> None:
