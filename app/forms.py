@@ -17,7 +17,6 @@ VALUE_MAX: Final = 256
 
 _ORDER: Final = re.compile(r"orders\[([0-9]{1,3})\]\[([A-Za-z_]{1,32})\]").fullmatch
 _ID: Final = re.compile(r"ids\[([0-9]{1,4})?\]").fullmatch
-_ABSENT: Final = ("", "null")
 
 
 @final
@@ -51,13 +50,15 @@ def decode(body: bytes) -> Form:
     if text.count("&") >= KEYS_MAX:
         raise Malformed("body", f"The body has more than {KEYS_MAX} keys.")
     fields = form.fields
+    is_escaped = "%" in text or "+" in text
+    is_long = len(text) > VALUE_MAX
     for part in text.split("&"):
         name, _, value = part.partition("=")
-        if "%" in value or "+" in value:
+        if is_escaped and ("%" in value or "+" in value):
             value = _unquote(value, name)
-        if len(value) > VALUE_MAX:
+        if is_long and len(value) > VALUE_MAX:
             raise Malformed(name[:NAME_MAX], f"{name[:NAME_MAX]} is longer than {VALUE_MAX} characters.")
-        if value in _ABSENT:
+        if value == "null":
             value = ""
         if name.isidentifier() and name != "ids":
             if name in fields:

@@ -39,7 +39,7 @@ class Desk:
         """
         guard = self.guard
         key = guard.admit(request.api_key, request.address)
-        body = await read_body(request.scope, receive)
+        body = await read_body(request, receive)
         if is_signed or request.signature:
             guard.verify(key, request.signature, body)
         need(key, Scope.TRADE)

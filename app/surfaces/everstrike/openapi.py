@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.surfaces.everstrike.rows import Access, Row
-from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, PARAMETERS, REASONS, RESULTS, SCHEMAS, Schema
+from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, PARAMETERS, REASONS, RESULTS, SCHEMAS, SUMMARIES, Schema
 
 FORM: Final = "application/x-www-form-urlencoded"
 SECURITY_SCHEMES: Final = {
@@ -45,7 +45,7 @@ def operation(row: Row) -> Schema:
     """One operation."""
     described: Schema = {
         "operationId": f"{row.method.lower()}_{row.path.strip('/').replace('/', '_')}",
-        "summary": row.summary,
+        "summary": SUMMARIES[row.path],
         "tags": ["Everstrike"],
         "security": _SECURITY[row.access],
         "responses": _responses(row),

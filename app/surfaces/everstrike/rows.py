@@ -31,53 +31,61 @@ class Access(Enum):
 
 
 class Row(NamedTuple):
-    """An address. `needed` are the parameters that must be there, `optional` the others."""
+    """An address. `result` names a schema; `needed` are the parameters that must be there, `optional` the others."""
 
     method: str
     path: str
     access: Access
     handler: Handler
     result: str
-    summary: str
     needed: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
 
 _LIST: Final = ("pair", "start", "end", "limit")
 _ORDER_NEEDED: Final = ("pair", "qty", "side", "timestamp")
+_ORDER_MORE: Final = tuple(name for name in ORDER_PARAMETERS if name not in _ORDER_NEEDED)
 _TIME: Final = ("timestamp", "recv_window")
+_MARGIN: Final = ("pair", "qty")
 
 
 def rows(desk: Desk) -> list[Row]:
     """Every address of the surface."""
-    trading = Trading(desk)
-    reading = Reading(desk)
-    order_optional = tuple(name for name in ORDER_PARAMETERS if name not in _ORDER_NEEDED)
-    signed, keyed, key, public = Access.SIGNED, Access.KEYED_POST, Access.KEY, Access.PUBLIC
-    margin = ("pair", "qty")
+    return [*_trading(Trading(desk)), *_reading(Reading(desk))]
+
+
+def _trading(handlers: Trading) -> list[Row]:
+    signed, keyed = Access.SIGNED, Access.KEYED_POST
+    close = ("qty", "price", "recv_window", "client_order_id")
     return [
-        Row("POST", "/auth/order", signed, trading.place, "order_and_account", "Place an order", _ORDER_NEEDED, order_optional),
-        Row("POST", "/auth/order/bulk", signed, trading.place_bulk, "orders_and_account", "Place 1 to 50 orders of one market, all or none", ("orders",), _TIME),
-        Row("POST", "/auth/cancel", signed, trading.cancel, "order", "Cancel an order", (), ("id", "client_order_id", *_TIME)),
-        Row("POST", "/auth/cancel/bulk", signed, trading.cancel_bulk, "orders", "Cancel the named orders, or all", (), ("ids", *_TIME)),
-        Row("POST", "/auth/close", signed, trading.close, "order_and_account", "Close a position", ("pair", "timestamp"), ("qty", "price", "recv_window", "client_order_id")),
-        Row("POST", "/leverage", keyed, trading.set_leverage, "account", "Set the leverage of a market (isolated margin)", ("pair", "leverage"), _TIME),
-        Row("POST", "/fund", keyed, trading.fund, "account", "Add margin to a position (isolated margin)", margin, _TIME),
-        Row("POST", "/draw", keyed, trading.draw, "account", "Take margin out of a position (isolated margin)", margin, _TIME),
-        Row("GET", "/order", key, reading.order, "order", "One order", ("id",)),
-        Row("GET", "/orders", key, reading.orders, "orders", "Orders in every state", (), _LIST),
-        Row("GET", "/active_orders", key, reading.active_orders, "orders", "Open orders", (), _LIST),
-        Row("GET", "/account", key, reading.account, "account", "Balances and positions"),
-        Row("GET", "/balances", key, reading.balances, "balances", "Balances"),
-        Row("GET", "/position", key, reading.position, "position", "One position", ("pair",)),
-        Row("GET", "/active_positions", key, reading.active_positions, "positions", "Open positions"),
-        Row("GET", "/fills", key, reading.fills, "fills", "Fills", (), _LIST),
-        Row("GET", "/pairs", public, reading.all_pairs, "pairs", "Every market's terms"),
-        Row("GET", "/depth", public, reading.depth, "depth", "The order book by price", ("pair",), ("limit",)),
-        Row("GET", "/trades", public, reading.trades, "trades", "Trades of a market", ("pair",), ("start", "end", "limit")),
-        Row("GET", "/time", public, reading.time, "time", "The exchange's clock"),
-        Row("GET", "/ping", public, reading.ping, "nothing", "Whether the exchange answers"),
-    ]  # fmt: skip
+        Row("POST", "/auth/order", signed, handlers.place, "order_and_account", _ORDER_NEEDED, _ORDER_MORE),
+        Row("POST", "/auth/order/bulk", signed, handlers.place_bulk, "orders_and_account", ("orders",), _TIME),
+        Row("POST", "/auth/cancel", signed, handlers.cancel, "order", (), ("id", "client_order_id", *_TIME)),
+        Row("POST", "/auth/cancel/bulk", signed, handlers.cancel_bulk, "orders", (), ("ids", *_TIME)),
+        Row("POST", "/auth/close", signed, handlers.close, "order_and_account", ("pair", "timestamp"), close),
+        Row("POST", "/leverage", keyed, handlers.set_leverage, "account", ("pair", "leverage"), _TIME),
+        Row("POST", "/fund", keyed, handlers.fund, "account", _MARGIN, _TIME),
+        Row("POST", "/draw", keyed, handlers.draw, "account", _MARGIN, _TIME),
+    ]
+
+
+def _reading(handlers: Reading) -> list[Row]:
+    key, public = Access.KEY, Access.PUBLIC
+    return [
+        Row("GET", "/order", key, handlers.order, "order", ("id",)),
+        Row("GET", "/orders", key, handlers.orders, "orders", (), _LIST),
+        Row("GET", "/active_orders", key, handlers.active_orders, "orders", (), _LIST),
+        Row("GET", "/account", key, handlers.account, "account"),
+        Row("GET", "/balances", key, handlers.balances, "balances"),
+        Row("GET", "/position", key, handlers.position, "position", ("pair",)),
+        Row("GET", "/active_positions", key, handlers.active_positions, "positions"),
+        Row("GET", "/fills", key, handlers.fills, "fills", (), _LIST),
+        Row("GET", "/pairs", public, handlers.all_pairs, "pairs"),
+        Row("GET", "/depth", public, handlers.depth, "depth", ("pair",), ("limit",)),
+        Row("GET", "/trades", public, handlers.trades, "trades", ("pair",), ("start", "end", "limit")),
+        Row("GET", "/time", public, handlers.time, "time"),
+        Row("GET", "/ping", public, handlers.ping, "nothing"),
+    ]
 
 
 def route(row: Row) -> ASGIRouteHandler:

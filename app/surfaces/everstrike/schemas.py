@@ -351,6 +351,29 @@ RESULTS: Final[dict[str, Schema]] = {
 }
 """What the envelope's `result` can be."""
 
+SUMMARIES: Final = {
+    "/auth/order": "Place an order",
+    "/auth/order/bulk": "Place 1 to 50 orders of one market, all or none",
+    "/auth/cancel": "Cancel an order",
+    "/auth/cancel/bulk": "Cancel the named orders, or all",
+    "/auth/close": "Close a position",
+    "/leverage": "Set the leverage of a market (isolated margin)",
+    "/fund": "Add margin to a position (isolated margin)",
+    "/draw": "Take margin out of a position (isolated margin)",
+    "/order": "One order with its fills",
+    "/orders": "Orders in every state",
+    "/active_orders": "Open orders",
+    "/account": "Balances and positions",
+    "/balances": "Balances",
+    "/position": "One position",
+    "/active_positions": "Open positions",
+    "/fills": "Fills",
+    "/pairs": "Every market's terms",
+    "/depth": "The order book by price",
+    "/trades": "Trades of a market",
+    "/time": "The exchange's clock",
+    "/ping": "Whether the exchange answers",
+}
 REASONS: Final = {
     "401": "The key is missing, unknown, expired or revoked, or the signature is wrong or was used before.",
     "403": "The key may not do this, or not from this address.",
