@@ -2,7 +2,7 @@
 
 A row is one group commit. Its hash is SHA-256 over (previous hash, first seq, count, time, records), so that a row
 changed, lost or put in cannot go unseen. A session's advisory lock keeps a second writer from starting; the primary key
-keeps one that started all the same from writing.
+keeps one that started all the same from writing. Both need a session of one's own: no pooler may stand before the database.
 """
 
 import asyncio
@@ -173,8 +173,7 @@ class Journal:
         Raises: WriterPresent when another one holds the lock for longer than the timeout; DatabaseUnusable.
         """
         try:
-            self._connection = await connect(self._url, timeout_s=self._timeout_s)
-            await self._lock(lock_timeout_ms / 1000)
+            await self._connect(lock_timeout_ms / 1000)
         except UNREACHABLE as error:
             raise DatabaseUnusable(f"The database cannot be reached: {_words(error)}") from error
 
@@ -219,9 +218,8 @@ class Journal:
                 self._drop()
                 if attempt and self._revive is not None:
                     await self._revive()
-                self._connection = await connect(self._url, timeout_s=self._timeout_s)
-                await self._lock(self._timeout_s)
-                landed = [batch async for batch in read(self._connection, self.head)]
+                await self._connect(self._timeout_s)
+                landed = [batch async for batch in read(self.connection, self.head)]
                 await self.prepare()
             except (*UNREACHABLE, WriterPresent, DatabaseUnusable) as error:
                 delay_s = _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]
@@ -241,8 +239,16 @@ class Journal:
             with contextlib.suppress(*UNREACHABLE):
                 await connection.close(timeout=self._timeout_s)
 
+    async def _connect(self, lock_timeout_s: float) -> None:
+        """Connect, see to it that a commit means durable, and become the writer. Raises: WriterPresent."""
+        connection = self._connection = await connect(self._url, timeout_s=self._timeout_s)
+        if await connection.fetchval("SHOW synchronous_commit") in {"off", "local"}:
+            await connection.execute("SET synchronous_commit = on")
+        if await connection.fetchval("SHOW fsync") == "off":
+            _log.warning("the database runs with fsync off: a power cut may lose what was acknowledged")
+        await self._lock(lock_timeout_s)
+
     async def _lock(self, timeout_s: float) -> None:
-        """Become the writer. Raises: WriterPresent."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while not await self.connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):

@@ -114,7 +114,7 @@ async def recover(
 async def replay_to(connection: Connection, seq: int) -> Recovered:
     """The state right after a command. A seq beyond the journal gives the newest state. Raises: as `recover`."""
     skipped = await skipped_seqs(connection)
-    return await _replay(connection, Listeners(), skipped, not_after=seq, until=seq)
+    return await _replay(connection, Listeners(), skipped, until=seq, is_past=True)
 
 
 class Report(NamedTuple):
@@ -170,9 +170,10 @@ async def _replay(
     *,
     not_after: int = END,
     until: int = END,
+    is_past: bool = False,
     gate: Gate | None = None,
 ) -> Recovered:
-    """From the newest good snapshot to `until`; the chain is checked to its end unless the past is asked for."""
+    """From the newest good snapshot to `until`. The chain is checked to its end, but for a look at the past."""
     end = await head_of(connection)
     newest = await snapshots.headers(connection)
     if newest and newest[0].seq > end.seq:
@@ -181,6 +182,8 @@ async def _replay(
     exchange, head = (Exchange(), EMPTY) if found is None else (found[0], found[1].head)
     snapshot_seq = seq = head.seq
     async for batch in read(connection, head):
+        if is_past and batch.first_seq > until:
+            break
         head = batch.head
         if batch.first_seq <= until:
             apply_batch(exchange, batch, skipped=skipped, listeners=listeners, until=until)

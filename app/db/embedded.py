@@ -77,7 +77,7 @@ class EmbeddedServer:
             return
         try:
             self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._guard_path.open("wb") as guard:
+            with _lock_file(self._guard_path) as guard:
                 fcntl.flock(guard, fcntl.LOCK_EX)
                 self._prepare_user()
                 if not (self._directory / "PG_VERSION").exists():
@@ -85,7 +85,7 @@ class EmbeddedServer:
                 if not self._is_running():
                     self._launch()
                 self._create_database()
-                users = self._users_path.open("wb")
+                users = _lock_file(self._users_path)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._users = users
         except (OSError, subprocess.SubprocessError) as error:
@@ -95,12 +95,12 @@ class EmbeddedServer:
         """As `stop`. Says whether the server was taken down: not when another program uses it."""
         if not self._data_dir.exists():
             return False
-        with self._guard_path.open("wb") as guard:
+        with _lock_file(self._guard_path) as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             if self._users is not None:
                 self._users.close()
                 self._users = None
-            with self._users_path.open("wb") as users:
+            with _lock_file(self._users_path) as users:
                 try:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -116,7 +116,7 @@ class EmbeddedServer:
     def _revive_blocking(self) -> None:
         if self._is_running():
             return
-        with self._guard_path.open("wb") as guard:
+        with _lock_file(self._guard_path) as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             if not self._is_running():
                 self._launch()
@@ -260,6 +260,11 @@ class EmbeddedServer:
             )
             output.seek(0)
             return done.returncode, output.read().decode(errors="replace")
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """A file to lock, that nobody else can open."""
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _uid_of(user: str | None) -> int:

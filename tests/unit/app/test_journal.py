@@ -297,3 +297,18 @@ async def test_what_landed_must_fit(journal: Journal, admin: Connection) -> None
     await admin.execute("INSERT INTO journal VALUES (16, 1, 0, '', '')")
     with pytest.raises(JournalDamaged, match="at seq 16: hash"):
         await journal.resume()
+
+
+@pytest.mark.spec("JRN-012")
+@pytest.mark.parametrize("given, found", [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
+async def test_a_commit_means_durable(database: str, admin: Connection, given: str, found: str) -> None:
+    name = await admin.fetchval("SELECT current_database()")
+    await admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = {given}")
+    journal = await open_journal(database)
+    assert await journal.connection.fetchval("SHOW synchronous_commit") == found
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    with pytest.raises(JournalUnavailable):
+        await journal.append([Tick()], NOW_MS)
+    await journal.resume()
+    assert await journal.connection.fetchval("SHOW synchronous_commit") == found
+    await journal.close()
