@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -136,8 +137,8 @@ def accounts_list() -> None:
     rows = _ask(control.Accounts(), list[control.AccountRow])
     table = _table("account", "owner", "margin", "balances")
     for row in rows:
-        held = "  ".join(f"{amount} [dim]{asset}[/dim]" for asset, amount in row.balances.items())
-        table.add_row(str(row.account_id), row.owner, row.mode, held)
+        held = "  ".join(f"{amount} [dim]{escape(asset)}[/dim]" for asset, amount in row.balances.items())
+        table.add_row(str(row.account_id), escape(row.owner), row.mode, held)
     _print(table, rows, "There are no accounts yet: evermark accounts open NAME")
 
 
@@ -147,7 +148,7 @@ def accounts_open(
 ) -> None:
     """Open an account."""
     row = _ask(control.OpenAccount(name), control.AccountRow)
-    out.print(f"[green]Account [bold]{row.account_id}[/bold] of {row.owner} is open.[/green]")
+    out.print(f"[green]Account [bold]{row.account_id}[/bold] of {escape(row.owner)} is open.[/green]")
     out.print(f"Its keys: [bold]evermark keys create {row.account_id}[/bold]")
 
 
@@ -158,7 +159,7 @@ def keys_list(account: Annotated[int, typer.Argument(help="Of one account only."
     table = _table("api key", "account", "label", "scopes", "from", "state")
     for row in rows:
         where = ", ".join(row.networks) or "anywhere"
-        table.add_row(row.api_key, str(row.account_id), row.label, " ".join(row.scopes), where, _key_state(row))
+        table.add_row(row.api_key, str(row.account_id), escape(row.label), " ".join(row.scopes), where, _key_state(row))
     _print(table, rows, "There are no keys.")
 
 
@@ -200,7 +201,7 @@ def keys_create(
 def keys_revoke(api_key: str) -> None:
     """End a key at once."""
     _ask(control.RevokeKey(api_key), control.Done)
-    out.print(f"[green]The key {api_key} is revoked.[/green]")
+    out.print(f"[green]The key {escape(api_key)} is revoked.[/green]")
 
 
 @app.command(rich_help_panel="Operate")
@@ -216,7 +217,7 @@ def deposit(
     reference = reference or str(uuid.uuid4())
     held = _ask(control.Deposit(account, asset.upper(), amount, reference), control.Balance)
     if held.is_repeat:
-        out.print(f"[yellow]{reference} was deposited before; nothing changed.[/yellow]")
+        out.print(f"[yellow]{escape(reference)} was deposited before; nothing changed.[/yellow]")
     out.print(f"Account {account} holds [bold]{held.amount} {held.asset}[/bold].")
 
 
@@ -258,7 +259,7 @@ def status() -> None:
     out.print(f"seq   {row.seq}")
     out.print(f"core  {row.core}")
     if row.halted is not None:
-        out.print(f"[red]{row.halted}[/red]")
+        out.print(row.halted, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(REFUSED)
     out.print("[green]It takes commands.[/green]")
 
@@ -279,7 +280,7 @@ def verify() -> None:
     out.print(f"snapshots   {report.snapshots}")
     out.print(f"state hash  {report.state_hash.hex()}", soft_wrap=True)
     for problem in report.problems:
-        out.print(f"[red]{problem}[/red]", soft_wrap=True)
+        out.print(problem, style="red", markup=False, soft_wrap=True)
     if report.problems:
         raise typer.Exit(REFUSED)
     out.print("[green]The chain, the snapshots and conservation hold.[/green]")
@@ -334,6 +335,10 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
+def _complain(error: Exception) -> None:
+    err.print(str(error), style="red", markup=False, soft_wrap=True)
+
+
 def _date(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
@@ -343,10 +348,10 @@ def main() -> None:
     try:
         app()
     except control.Refused as refused:
-        err.print(f"[red]{refused}[/red]", soft_wrap=True)
+        _complain(refused)
         sys.exit(REFUSED)
     except Fault as fault:
-        err.print(f"[red]{fault}[/red]", soft_wrap=True)
+        _complain(fault)
         sys.exit(FAULT)
 
 

@@ -224,8 +224,8 @@ class ControlServer:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 line = await reader.readline()
-                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
-                await writer.drain()
+            writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+            await writer.drain()
         except (TimeoutError, ConnectionError, ValueError) as error:  # ValueError: the line is too long
             _log.warning("an operator's request was not answered: %r", error)
         finally:
@@ -254,6 +254,7 @@ def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
             line.settimeout(TIMEOUT_S)
             line.connect(str(path))
             line.sendall(msgspec.json.encode(request) + b"\n")
+            line.settimeout(None)  # passing over a command replays the journal
             while part := line.recv(1 << 16):
                 parts.append(part)
     except (FileNotFoundError, ConnectionRefusedError) as error:

@@ -65,7 +65,10 @@ def show(out: Console, found: Recovered) -> None:
         if views.orders(exchange, account.account_id):
             out.print(_orders(exchange, account.account_id))
     problems = audit(exchange)
-    out.print("\n[green]Conservation holds.[/green]" if not problems else f"\n[red]{problems}[/red]")
+    for problem in problems:
+        out.print(problem, style="red", markup=False, soft_wrap=True)
+    if not problems:
+        out.print("\n[green]Conservation holds.[/green]")
 
 
 def _time(time_ms: int) -> str:

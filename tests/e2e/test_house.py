@@ -63,7 +63,7 @@ class Program:
 def environment_of(data_dir: Path, **more: str) -> dict[str, str]:
     names = ("PATH", "HOME", "LANG", "TMPDIR")
     kept = {name: os.environ[name] for name in names if name in os.environ}
-    return {**kept, "DATA_DIR": str(data_dir), "EVERMARK_FEED": "none", "COLUMNS": "200", **more}
+    return {**kept, "DATA_DIR": str(data_dir), "EVERMARK_FEED": "none", "COLUMNS": "200", "PYTHONUTF8": "1", **more}
 
 
 def evermark(data_dir: Path, *arguments: str, code: int = 0, **environment: str) -> str:
@@ -73,7 +73,7 @@ def evermark(data_dir: Path, *arguments: str, code: int = 0, **environment: str)
         cwd=ROOT,
         env=environment_of(data_dir, **environment),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=DEADLINE_S,
         check=False,
     )
@@ -178,6 +178,13 @@ def test_accounts_keys_and_money(exchange: Program) -> None:
     evermark(data_dir, "keys", "revoke", key)
     assert requests.get(url, headers=headers, timeout=DEADLINE_S).status_code == 401
     assert re.search(rf"{key}.*revoked", evermark(data_dir, "keys", "list"))
+
+
+def test_names_are_names(exchange: Program) -> None:
+    """CLI-005: what looks like markup, or is not Latin, is printed as it is."""
+    assert "of [/red] Ålice is open" in evermark(exchange.data_dir, "accounts", "open", "[/red] Ålice")
+    assert "[/red] Ålice" in evermark(exchange.data_dir, "accounts", "list")
+    assert "'[/X]'" in evermark(exchange.data_dir, "markets", "halt", "[/x]", code=1)
 
 
 def test_markets(exchange: Program) -> None:
