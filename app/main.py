@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from app.auth import Guard
 from app.clock import Clock, wall_clock
+from app.door import Shortcut
 from app.feeds.choose import choose_feed
 from app.listings import Listings
 from app.listings import load as load_listings
@@ -22,7 +23,7 @@ from app.settings import Settings
 from app.store import Store, open_store
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
-from app.surfaces.everstrike.rows import route, rows
+from app.surfaces.everstrike.rows import application, route, rows
 from exchange import views
 
 VERSION: Final = "0.1.0"
@@ -49,8 +50,10 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
             app.state.store = store
             table = rows(Desk(store, Guard(store.identity, clock, store.start_ms), clock))
             written["paths"].update(openapi.paths(table))
+            handlers = {row.path: application(row) for row in table}
             for row in table:
-                app.register(route(row))
+                app.register(route(row, handlers[row.path]))
+            app.asgi_handler = Shortcut(handlers, app.asgi_handler)
             async with prices(store, settings, clock), operated(store, settings):
                 settle_memory()
                 yield

@@ -157,6 +157,13 @@ def test_the_envelope_is_everywhere(venue: Venue, method: str, path: str, status
         assert answer.headers["allow"] in ("GET", "POST")
 
 
+@pytest.mark.spec("REST-017")
+def test_a_slash_at_the_end_does_not_matter(venue: Venue, carl: Client) -> None:
+    assert venue.http.get(f"{venue.url}/ping/", timeout=30).status_code == 200
+    assert carl.get("/account/").status_code == 200
+    assert carl.post("/auth/order/", "", x_signature="").status_code == 401
+
+
 @pytest.mark.spec("REST-018")
 def test_the_document_and_its_page(venue: Venue) -> None:
     found = document(venue.url)

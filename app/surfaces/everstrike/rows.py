@@ -8,7 +8,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.door import Handler, Request, send_answer
+from app.door import Application, Handler, Request, send_answer
 from app.faults import Unavailable
 from app.journal import UNREACHABLE
 from app.problems import Problem
@@ -88,8 +88,8 @@ def _reading(handlers: Reading) -> list[Row]:
     ]
 
 
-def route(row: Row) -> ASGIRouteHandler:
-    """The route of a row."""
+def application(row: Row) -> Application:
+    """The row as an ASGI application."""
     method, handler = row.method, row.handler
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +103,18 @@ def route(row: Row) -> ASGIRouteHandler:
         except (SQLAlchemyError, *UNREACHABLE) as fault:
             _log.warning("the database cannot be read: %r", fault)
             answer = problem(Unavailable("The records cannot be read now."))
+        except Exception:
+            _log.exception("%s %s failed", method, row.path)
+            answer = failure(500, "Something went wrong on our side.")
         await send_answer(send, answer)
 
-    return ASGIRouteHandler(row.path, name=f"{method} {row.path}", copy_scope=False)(handle)
+    return handle
+
+
+def route(row: Row, handle: Application) -> ASGIRouteHandler:
+    """The row's place among the framework's routes."""
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        await handle(scope, receive, send)
+
+    return ASGIRouteHandler(row.path, name=f"{row.method} {row.path}", copy_scope=False)(routed)
