@@ -114,12 +114,15 @@ def url_of(settings: Settings) -> str:
 
 
 def curl_order(demo: Demo) -> str:
-    """Return shell lines that place an order as they stand: a small bid far below the market."""
+    """Return shell lines that place an order as they stand: a small bid far below the market.
+
+    The fraction in the timestamp keeps two orders of one second from having the same signature.
+    """
     account = demo.accounts[0]
     return f"""\
 KEY={account.api_key}
 SECRET={account.secret_key}
-BODY="pair=USD_BTC_PERP&side=BUY&qty=0.001&price=50000&timestamp=$(date +%s)000"
+BODY="pair=USD_BTC_PERP&side=BUY&qty=0.001&price=50000&timestamp=$(date +%s)000.$RANDOM"
 SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" -binary | openssl base64 -A)
 curl -sS {demo.url}/auth/order -H "x-api-key: $KEY" -H "x-signature: $SIGNATURE" -d "$BODY"
 """

@@ -159,6 +159,21 @@ def test_the_printed_order_works_when_pasted(exchange: Program) -> None:
     assert answer["result"]["order"]["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize("language, program", [("sh", "bash"), ("python", sys.executable)])
+def test_the_first_order_of_the_readme_works(exchange: Program, language: str, program: str) -> None:
+    """RUN-010: as it is printed there, in the folder where `make run` ran."""
+    folder = exchange.data_dir.parent
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to(sys.prefix)
+    code = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[0]
+    run = subprocess.run(
+        [program], input=code, cwd=folder, capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    answer = json.loads(run.stdout)
+    assert (answer["code"], answer["result"]["order"]["price"]) == (200, 50_000)
+
+
 def test_accounts_keys_and_money(exchange: Program) -> None:
     """CLI-005."""
     data_dir = exchange.data_dir
