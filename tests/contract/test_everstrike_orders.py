@@ -85,6 +85,24 @@ def test_a_test_order_is_checked_and_does_nothing(venue: Venue, alice: Client) -
     assert venue.state_hash() == before
 
 
+@pytest.mark.spec("REST-003")
+def test_tests_of_a_batch_and_of_a_close_do_nothing_either(venue: Venue, carl: Client) -> None:
+    before = venue.state_hash()
+    order = f"orders[{{0}}][pair]={PAIR}&orders[{{0}}][side]=BUY&orders[{{0}}][qty]={{1}}&orders[{{0}}][price]=58500"
+    test = "orders[{0}][is_test]=true"
+    one, two, large = order.format(0, 0.001), order.format(1, 0.001), order.format(1, 100)
+    both = f"{test.format(0)}&{test.format(1)}"
+    for flags in (both, "is_test=True"):
+        result = conforms(venue, carl.post("/auth/order/bulk", f"{one}&{two}&{flags}&timestamp={venue.stamp()}"))
+        assert [row["id"] for row in result["orders"]] == ["0" * 32] * 2
+    refused = carl.post("/auth/order/bulk", f"{one}&{large}&{both}&timestamp={venue.stamp()}")
+    assert refusal(venue, refused)[0] == "INSUFFICIENT_BALANCE"
+    mixed = carl.post("/auth/order/bulk", f"{one}&{two}&{test.format(1)}&timestamp={venue.stamp()}")
+    assert refusal(venue, mixed) == ("INVALID_BATCH", "orders[1][is_test]")
+    assert refusal(venue, carl.send("/auth/close", pair=PAIR, is_test="true")) == ("NO_POSITION", "reduce_only")
+    assert venue.state_hash() == before
+
+
 @pytest.mark.spec("REST-004")
 @pytest.mark.parametrize(
     "fields, reject, field",

@@ -104,6 +104,20 @@ def batch(form: Form, account_id: int, pairs: Pairs) -> tuple[PlaceBatch, Pair]:
     return PlaceBatch(account_id, first.market_id, tuple(placed)), first
 
 
+def is_test_batch(form: Form) -> bool:
+    """Whether a bulk order is to be checked only: each of its orders says so, or the body as a whole.
+
+    Raises: Malformed when some are to be placed and some are not.
+    """
+    flags = {index: forms.flag(fields, "is_test") for index, fields in form.orders.items()}
+    if forms.flag(form.fields, "is_test") or all(flags.values()):
+        return True
+    for index, is_test in flags.items():
+        if is_test:
+            raise Malformed(f"orders[{index}][is_test]", "All orders of a batch are tests, or none.", "INVALID_BATCH")
+    return False
+
+
 def close(fields: dict[str, str], account_id: int, pair: Pair, side: Side) -> PlaceOrder:
     """The command that closes a position, in part (qty) or whole, at the market or at a price.
 

@@ -56,10 +56,18 @@ def rows(desk: Desk) -> list[Row]:
 
 def _trading(handlers: Trading) -> list[Row]:
     signed, keyed = Access.SIGNED, Access.KEYED_POST
-    close = ("qty", "price", "recv_window", "client_order_id")
+    close = ("qty", "price", "is_test", "recv_window", "client_order_id")
     return [
         Row("POST", "/auth/order", signed, handlers.place, "order_and_account", _ORDER_NEEDED, _ORDER_MORE),
-        Row("POST", "/auth/order/bulk", signed, handlers.place_bulk, "orders_and_account", ("orders",), _TIME),
+        Row(
+            "POST",
+            "/auth/order/bulk",
+            signed,
+            handlers.place_bulk,
+            "orders_and_account",
+            ("orders",),
+            (*_TIME, "is_test"),
+        ),
         Row("POST", "/auth/cancel", signed, handlers.cancel, "order", (), ("id", "client_order_id", *_TIME)),
         Row("POST", "/auth/cancel/bulk", signed, handlers.cancel_bulk, "orders", (), ("ids", *_TIME)),
         Row("POST", "/auth/close", signed, handlers.close, "order_and_account", ("pair", "timestamp"), close),

@@ -24,7 +24,7 @@ from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.pairs import Pair
 from engine.order import OrderStatus, Side
 from exchange import views
-from exchange.commands import CancelOrder, CancelOrders, MoveMargin, PlaceOrder, SetLeverage
+from exchange.commands import CancelOrder, CancelOrders, MoveMargin, PlaceBatch, PlaceOrder, SetLeverage
 from exchange.events import CommandRejected, Event, OrderCancelled
 from exchange.exchange import Exchange
 from exchange.limits import CANCEL_IDS_MAX, REFERENCE_LENGTH_MAX
@@ -49,20 +49,10 @@ class Trading:
         fields = form.fields
         desk.need_time(fields, request)
         command, pair = orders.place(fields, key.account_id, desk.pairs)
+        reply = Reply(desk, key, pair)
         if "is_test" in fields and forms.flag(fields, "is_test"):
-            return self._test(command, pair, key)
-        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_order)
-
-    def _test(self, command: PlaceOrder, pair: Pair, key: Key) -> Answer:
-        """What the order would be refused for; else the order as it would be accepted, under no id."""
-        desk = self._desk
-        exchange = desk.sequencer.exchange
-        now_ms = max(desk.clock(), desk.sequencer.time_ms)
-        event = exchange.check(command, now_ms)
-        if event is not None:
-            return refused(event)
-        order = Placed(0, command, command.qty, command.price, OrderStatus.ACTIVE)
-        return Reply(desk, key, pair).answer(order, exchange, now_ms)
+            return self._test(command, reply)
+        return await desk.sequencer.submit(command, reply.to_order)
 
     async def place_bulk(self, request: Request, receive: Receive) -> Answer:
         """POST /auth/order/bulk."""
@@ -70,7 +60,10 @@ class Trading:
         key, form = await desk.enter(request, receive, is_signed=True)
         desk.need_times(form, request)
         command, pair = orders.batch(form, key.account_id, desk.pairs)
-        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_batch)
+        reply = Reply(desk, key, pair)
+        if orders.is_test_batch(form):
+            return self._test(command, reply)
+        return await desk.sequencer.submit(command, reply.to_batch)
 
     async def close(self, request: Request, receive: Receive) -> Answer:
         """POST /auth/close. The core refuses when the position changed its side on the way."""
@@ -82,7 +75,22 @@ class Trading:
         position = views.position(desk.sequencer.exchange, key.account_id, pair.market_id)
         side = Side.SELL if position is not None and position.qty > 0 else Side.BUY
         command = orders.close(fields, key.account_id, pair, side)
-        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_order)
+        reply = Reply(desk, key, pair)
+        if forms.flag(fields, "is_test"):
+            return self._test(command, reply)
+        return await desk.sequencer.submit(command, reply.to_order)
+
+    def _test(self, command: PlaceOrder | PlaceBatch, reply: "Reply") -> Answer:
+        """What the command would be refused for; else its orders as they would be accepted, under no id."""
+        desk = self._desk
+        exchange = desk.sequencer.exchange
+        now_ms = max(desk.clock(), desk.sequencer.time_ms)
+        event = exchange.check(command, now_ms)
+        if isinstance(command, PlaceBatch):
+            if event is not None:
+                return refused_in_batch(event)
+            return reply.answer_batch([_untaken(order) for order in command.orders], exchange, now_ms)
+        return refused(event) if event is not None else reply.answer(_untaken(command), exchange, now_ms)
 
     # --- cancels -----------------------------------------------------------------------------------------------------
 
@@ -203,14 +211,17 @@ class Reply:
         first = events[0]
         if isinstance(first, CommandRejected):
             return refused_in_batch(first)
+        return self.answer_batch(placed(events), exchange, self._desk.sequencer.time_ms)
+
+    def answer_batch(self, rows: list[Placed], exchange: Exchange, now_ms: int) -> Answer:
+        """Orders with the account as it stands after them."""
         desk = self._desk
         pair = self._pair
         account_id = self._key.account_id
-        now_ms = desk.sequencer.time_ms
         positions = desk.positions(exchange, account_id)
         return success(
             {
-                "orders": [self._order(order, exchange, now_ms) for order in placed(events)],
+                "orders": [self._order(order, exchange, now_ms) for order in rows],
                 "balances": desk.balances(exchange, account_id),
                 "positions": positions,
                 "position": positions.get(pair.name) or desk.position(exchange, account_id, pair),
@@ -229,6 +240,12 @@ class Reply:
         if isinstance(first, CommandRejected):
             return refused(first)
         return success(self._desk.account(exchange, self._key.account_id))
+
+
+def _untaken(command: PlaceOrder) -> Placed:
+    """An order that exists in its answer only."""
+    status = OrderStatus.UNTRIGGERED if command.trigger_price else OrderStatus.ACTIVE
+    return Placed(0, command, command.qty, command.price, status)
 
 
 def cancelled(events: list[Event], _exchange: Exchange) -> list[int] | CommandRejected:
