@@ -23,7 +23,7 @@ from typing import Any, Final, cast
 import psutil
 import uvloop
 
-from app import control
+from app import compiled, control
 from app.auth import sign
 from bench import report
 
@@ -45,6 +45,7 @@ def main() -> int:
     if sys.argv[1:2] == ["client"]:
         print(json.dumps(uvloop.run(client(json.loads(sys.stdin.read())))))
         return 0
+    compiled.use()  # as the server does: the conditions say which core it runs
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     conditions = {**report.conditions(), "connections": CONNECTIONS, "seconds": seconds, "rounds": rounds}
@@ -198,7 +199,7 @@ def open_accounts(data_dir: Path) -> list[tuple[str, str]]:
         account = control.ask(data_dir, control.OpenAccount(f"bench {number}"), control.AccountRow)
         control.ask(
             data_dir,
-            control.Deposit(account.account_id, "USD", "100000000", f"bench {number}"),
+            control.Deposit(account.account_id, "USD", "5000000", f"bench {number}"),
             control.Balance,
         )
         key = control.ask(data_dir, control.CreateKey(account.account_id), control.NewKey)
