@@ -1,12 +1,14 @@
 """Looks at the past for the command line: the whole journal verified, the state after any command."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from app.db.connect import connect
+from app.db.connect import Connection, connect
 from app.faults import DatabaseUnusable
 from app.journal import UNREACHABLE
 from app.recovery import Progress, Recovered, Report, replay_to, verify
@@ -20,30 +22,33 @@ from exchange.exchange import Exchange
 NEWEST: Final = 2**63 - 1
 
 
-async def verify_all(progress: Progress) -> Report:
-    """Verify the journal of the database that the settings name. Raises: DatabaseUnusable."""
-    async with database_url(from_environment()) as url:
+@asynccontextmanager
+async def reading() -> AsyncIterator[Connection]:
+    """A connection to the database that the settings name. Raises: DatabaseUnusable, also from within the block."""
+    settings = from_environment()
+    if settings.is_embedded and not (settings.data_dir / "postgres").is_dir():
+        raise DatabaseUnusable(f"No exchange has run on {settings.data_dir} yet.")
+    async with database_url(settings) as url:
         try:
             connection = await connect(url)
             try:
-                return await verify(connection, progress)
+                yield connection
             finally:
                 await connection.close()
         except UNREACHABLE as error:
             raise DatabaseUnusable(f"The database cannot be read: {error}") from error
+
+
+async def verify_all(progress: Progress) -> Report:
+    """Verify the whole journal. Raises: DatabaseUnusable."""
+    async with reading() as connection:
+        return await verify(connection, progress)
 
 
 async def state_at(seq: int | None) -> Recovered:
     """Return the state right after a command, the newest for None. Raises: DatabaseUnusable, JournalDamaged."""
-    async with database_url(from_environment()) as url:
-        try:
-            connection = await connect(url)
-            try:
-                return await replay_to(connection, NEWEST if seq is None else seq)
-            finally:
-                await connection.close()
-        except UNREACHABLE as error:
-            raise DatabaseUnusable(f"The database cannot be read: {error}") from error
+    async with reading() as connection:
+        return await replay_to(connection, NEWEST if seq is None else seq)
 
 
 def show(out: Console, found: Recovered) -> None:

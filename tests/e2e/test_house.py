@@ -329,6 +329,15 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None
     assert name in evermark(tmp_path, "run", code=3, **{"PORT": "0", name: value})
 
 
+@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_there_is_no_past_yet(tmp_path: Path, command: str) -> None:
+    """CLI-010: and looking for it leaves nothing behind."""
+    assert "No exchange has run" in evermark(tmp_path / "data", command, code=3)
+    assert not (tmp_path / "data").exists()
+    said = evermark(tmp_path, command, code=3, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert "The database cannot be read" in said
+
+
 def test_help_is_there(tmp_path: Path) -> None:
     """CLI-009."""
     said = evermark(tmp_path, "--help")
