@@ -86,8 +86,9 @@ class BalanceView:
 class PositionView:
     """A position and what follows from the mark.
 
-    Units: lots, price units, money. `margin` is the isolated margin, or under cross the initial margin in use; `equity` is it
-    plus `upnl`. `liquidation_price` and `bankruptcy_price` are 0 where no price is one; `leverage_e2` is the effective leverage.
+    Units: lots, price units, money. `margin` is the isolated margin, or under cross the initial margin in use; `equity`
+    is it plus `upnl`. `liquidation_price` and `bankruptcy_price` are 0 where no price is one. `leverage_e2` is the
+    effective leverage: notional over the equity of the scope, the whole account's under cross. Rounds: leverage up.
     """
 
     __slots__ = (
@@ -131,7 +132,8 @@ class PositionView:
         self.order_margin: int = margins.order_margin(holding)
         self.equity: int = self.margin + self.upnl
         self.set_leverage_e2: int = position.leverage_e2
-        self.leverage_e2: int = div_up(self.notional * 100, self.equity) if self.equity > 0 else 0
+        backed = margins.scope_equity(holding)
+        self.leverage_e2: int = div_up(self.notional * 100, backed) if backed > 0 else 0
         rate = min(margins.maintenance_rate_of(holding), RATE_SCALE)
         backing = margins.backing(holding, is_maintained=True)
         self.liquidation_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, rate)
