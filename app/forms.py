@@ -138,7 +138,7 @@ def needed(fields: dict[str, str], name: str) -> str:
 
 
 def word(fields: dict[str, str], name: str, *, most: int, code: str = "INVALID_FORM") -> str:
-    """A short text of printable ASCII without spaces at its ends; empty when absent. Raises: Malformed."""
+    """A short text of printable ASCII; empty when absent. Raises: Malformed."""
     value = fields.get(name, "")
     if not value:
         return value

@@ -235,10 +235,10 @@ def position(exchange: Exchange, account_id: int, market_id: int) -> PositionVie
 
 
 def leverage(exchange: Exchange, account_id: int, market_id: int) -> int:
-    """Return the leverage that counts for an account in a market, in hundredths; 0 under cross."""
+    """Return the leverage that counts for an account in a market, in hundredths; 0 under cross, or while it has nothing there."""
     found = exchange.state.accounts.get(account_id)
-    traded = exchange.state.markets.get(market_id)
-    return margins.leverage_of(traded.holding(found)) if found is not None and traded is not None else 0
+    holding = found.holdings.get(market_id) if found is not None else None
+    return margins.leverage_of(holding) if holding is not None else 0
 
 
 def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[OrderView]:
