@@ -26,6 +26,7 @@ LOCK_KEY: Final = 0x45564552_4D41524B  # "EVERMARK"
 CHUNK_ROWS: Final = 500
 """Rows of one read: a group commit of 1,000 orders has some 40 KB."""
 _LOCK_RETRY_S: Final = 0.1
+_READ_TIMEOUT_S: Final = 30.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 _HEADER: Final = struct.Struct(">qqq")
 
@@ -241,9 +242,14 @@ class Journal:
 
     async def _connect(self, lock_timeout_s: float) -> None:
         """Connect, see to it that a commit means durable, and become the writer. Raises: WriterPresent."""
-        connection = self._connection = await connect(self._url, timeout_s=self._timeout_s)
+        connection = self._connection = await connect(
+            self._url, timeout_s=self._timeout_s, command_timeout_s=max(self._timeout_s, _READ_TIMEOUT_S)
+        )
         if await connection.fetchval("SHOW synchronous_commit") in {"off", "local"}:
             await connection.execute("SET synchronous_commit = on")
+        # A session that waits for something when we lose it must end, and let go of the lock. Not every system can.
+        with contextlib.suppress(asyncpg.PostgresError):
+            await connection.execute("SET client_connection_check_interval = '500ms'")
         if await connection.fetchval("SHOW fsync") == "off":
             _log.warning("the database runs with fsync off: a power cut may lose what was acknowledged")
         await self._lock(lock_timeout_s)

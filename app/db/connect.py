@@ -8,9 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-async def connect(url: str, *, timeout_s: float = 10.0) -> Connection:
-    """One connection of asyncpg. Raises: OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError."""
-    return await asyncpg.connect(url, timeout=timeout_s)
+async def connect(url: str, *, timeout_s: float = 10.0, command_timeout_s: float | None = None) -> Connection:
+    """One connection of asyncpg; `command_timeout_s` bounds each question on it, for a server that went without a word.
+
+    Raises: OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError.
+    """
+    return await asyncpg.connect(url, timeout=timeout_s, command_timeout=command_timeout_s)
 
 
 def engine_for(url: str, *, connections_max: int = 5) -> AsyncEngine:

@@ -37,6 +37,7 @@ from exchange.rejects import Reject
 
 NAME: Final = "main"
 MINUTE_MS: Final = 60_000
+_TIMEOUT_S: Final = 60.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _MOVE: Final = "UPDATE projector SET seq = $1, time_ms = $2 WHERE name = $3 AND seq = $4"
@@ -399,7 +400,7 @@ class Projector:
 
 
 async def _connected(url: str) -> Connection:
-    connection = await connect(url)
+    connection = await connect(url, command_timeout_s=_TIMEOUT_S)
     await connection.execute(_MAKE_ORDERS_IN)
     return connection
 

@@ -299,6 +299,26 @@ async def test_what_landed_must_fit(journal: Journal, admin: Connection) -> None
         await journal.resume()
 
 
+@pytest.mark.spec("JRN-008")
+async def test_a_lost_session_that_still_waits_lets_go_of_the_lock(database: str, admin: Connection) -> None:
+    async with Proxy(database) as proxy:
+        journal = await open_journal(proxy.url)
+        await fill(journal)
+        # A row that is not committed yet: whoever inserts the same key waits, and nobody else.
+        await admin.execute("BEGIN")
+        await admin.execute("INSERT INTO journal VALUES (16, 1, 0, '', '')")
+        appending = asyncio.create_task(journal.append([Tick()], NOW_MS + 9))
+        blocked = "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        await until_async(lambda: admin.fetchval(blocked))
+        proxy.cut()
+        with pytest.raises(JournalUnavailable):
+            await appending
+        assert await asyncio.wait_for(journal.resume(), 10) == []
+        await admin.execute("ROLLBACK")
+        assert await journal.append([Tick()], NOW_MS + 10) == 16
+        await journal.close()
+
+
 @pytest.mark.spec("JRN-012")
 @pytest.mark.parametrize("given, found", [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
 async def test_a_commit_means_durable(database: str, admin: Connection, given: str, found: str) -> None:
