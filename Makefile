@@ -51,7 +51,7 @@ bench: $(VENV)/dev.stamp  ## Measure book, core, journal and HTTP
 
 .PHONY: test
 test: $(VENV)/dev.stamp  ## Run the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(VENV)/dev.stamp  ## Run the tests that take minutes
@@ -71,7 +71,7 @@ check: lint types test  ## Check format, lint and types, then test
 
 .PHONY: coverage
 coverage: $(VENV)/dev.stamp  ## Branch coverage of the four pure folders
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing --cov-fail-under=95 tests
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term-missing --cov-fail-under=95 tests
 
 # --- keeping house ---------------------------------------------------------------------------------------------------
 
