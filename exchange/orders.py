@@ -405,20 +405,23 @@ def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> 
     holding = account.holdings[request_of(order).market_id]
     leaves = (command.qty - order.filled) if command.qty else order.leaves
     price = command.price or order.price
-    reject = check_amend(holding.market, order, command, leaves, price)
+    reject = check_amend(state, holding, order, command, leaves, price)
     if reject is not None:
         refuse(reject, out)
-    elif order.level is None:
+        return
+    if order.level is None:
         amend_waiting(state, holding, order, command, leaves, price, time_ms, out)
     elif price == order.price and leaves < order.leaves:
         amend_in_place(holding, order, leaves, time_ms, out)
     else:
         amend_in_book(state, holding, order, leaves, price, time_ms, out)
-    fire(state, time_ms, out)
 
 
-def check_amend(market: Market, order: Order, command: AmendOrder, leaves: int, price: int) -> Reject | None:
+def check_amend(
+    state: State, holding: Holding, order: Order, command: AmendOrder, leaves: int, price: int
+) -> Reject | None:
     """Check what an amendment asks for, before the entry checks."""
+    market = holding.market
     is_waiting = order.level is None
     if price < 0 or price > PRICE_MAX or price % market.tick or (command.price and not request_of(order).price):
         return Reject.INVALID_PRICE
@@ -428,7 +431,7 @@ def check_amend(market: Market, order: Order, command: AmendOrder, leaves: int, 
         return Reject.INVALID_TRIGGER
     if market.status is MarketStatus.HALTED or market.status is MarketStatus.CANCEL_ONLY:
         return Reject.MARKET_CLOSED
-    if leaves <= 0:
+    if leaves <= 0 or (is_waiting and holding.triggers[order.order_id] in state.fired):
         return Reject.NOT_AMENDABLE
     if price == order.price and leaves == order.leaves and not command.trigger_price:
         return Reject.NOT_AMENDABLE
@@ -450,9 +453,6 @@ def amend_waiting(
     """Amend an order that waits for its trigger."""
     market = holding.market
     trigger = holding.triggers[order.order_id]
-    if trigger in state.fired:
-        refuse(Reject.NOT_AMENDABLE, out)
-        return
     book = market.triggers(trigger.event)
     now = market.price(trigger.event)
     book.remove(order.order_id)
@@ -467,6 +467,7 @@ def amend_waiting(
     book.add(trigger)
     out.append(_amended(market, order, trigger.price, keeps_place=True))
     state.fired.extend(market.met(trigger.event, now))
+    fire(state, time_ms, out)
 
 
 def amend_in_place(holding: Holding, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
@@ -499,6 +500,7 @@ def amend_in_book(
     order.time_ms = time_ms
     out.append(_amended(holding.market, order, 0, keeps_place=False))
     fills.execute(state, holding, order, request, time_ms, out)
+    fire(state, time_ms, out)
 
 
 def _amended(market: Market, order: Order, trigger_price: int, *, keeps_place: bool) -> OrderAmended:

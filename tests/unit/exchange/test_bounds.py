@@ -1,7 +1,7 @@
 """Bounds of the core: what happens at them."""
 
 from engine.order import Side, TimeInForce
-from exchange.commands import CancelOrders, PlaceBatch, PlaceOrder, Tick
+from exchange.commands import AmendOrder, CancelOrders, PlaceBatch, PlaceOrder, Tick
 from exchange.events import CommandRejected, Event, OrderRepeated, OrderTriggered, Ticked
 from exchange.limits import BATCH_ORDERS_MAX, CLIENT_ORDER_IDS_KEPT, OPEN_ORDERS_MAX, TRIGGERS_PER_COMMAND_MAX
 from exchange.rejects import Reject
@@ -22,6 +22,15 @@ def test_triggers_beyond_the_bound_are_due_at_once() -> None:
     assert len(triggered(first)) == TRIGGERS_PER_COMMAND_MAX
     assert first[-1] == Ticked(has_more=True)
     assert world.exchange.next_due_ms == world.time_ms
+    before = world.exchange.state_hash()
+    waiting = TRIGGERS_PER_COMMAND_MAX + 1
+    for refused in (
+        AmendOrder(RICH, waiting, qty=30),
+        AmendOrder(RICH, 1, price=10),
+        PlaceOrder(RICH, PERP, Side.BUY, 0),
+    ):
+        assert isinstance(world.do(refused)[0], CommandRejected)
+    assert world.exchange.state_hash() == before
     second, third = world.do(Tick()), world.do(Tick())
     assert triggered(first) + triggered(second) + triggered(third) == list(range(1, wanted + 1))
     assert third[-1] == Ticked(has_more=False)
