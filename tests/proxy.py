@@ -20,6 +20,8 @@ class Proxy:
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path}?host={quote(str(self._folder), safe='')}"
         self.keeps_answers = False
         """Questions reach the server, answers do not come back."""
+        self.keeps_answers_from = b""
+        """The question from which on answers do not come back."""
         self.is_cut = False
         """Nobody gets through, new connections included."""
         self._server: asyncio.Server | None = None
@@ -61,6 +63,8 @@ class Proxy:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, are_answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
+                if not are_answers and self.keeps_answers_from and self.keeps_answers_from in data:
+                    self.keeps_answers = True
                 if not (are_answers and self.keeps_answers):
                     writer.write(data)
                     await writer.drain()

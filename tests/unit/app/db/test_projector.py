@@ -140,25 +140,29 @@ async def test_exactly_once_across_restarts(settings: Settings, admin: Connectio
 
 
 @pytest.mark.spec("PROJ-001")
-async def test_a_write_that_landed_while_its_answer_was_lost(
-    settings: Settings, database: str, admin: Connection
+@pytest.mark.parametrize("lost_from", [b"BEGIN", b"COPY", b"COMMIT"])
+async def test_a_write_whose_answer_is_lost(
+    settings: Settings, database: str, admin: Connection, lost_from: bytes
 ) -> None:
+    """Cut off at the transaction's beginning, within it, and after the database made it durable."""
     async with Proxy(database) as proxy:
         projector = Projector(proxy.url, interval_ms=0)
         await projector.open()
-        exchange, seq = Exchange(), 0
+        exchange = Exchange()
         for seq, command in enumerate(opening(), 1):
             projector.tell(seq, NOW_MS, command, exchange.apply(command, NOW_MS))
         await projector.settle()
-        proxy.keeps_answers = True
-        projector.tell(seq + 1, NOW_MS, Tick(), exchange.apply(order(qty=7), NOW_MS))
-        # Its first question gets no answer: nothing lands, and the write is tried again.
-        await until_async(
-            lambda: admin.fetchval("SELECT count(*) > 0 FROM pg_stat_activity WHERE state LIKE 'idle in%'")
-        )
+        proxy.keeps_answers_from = lost_from
+        projector.tell(OPENED_SEQ + 1, NOW_MS, Tick(), exchange.apply(order(qty=7), NOW_MS))
+        await until(lambda: proxy.keeps_answers)
+        if lost_from == b"COMMIT":
+            await until_async(lambda: admin.fetchval("SELECT seq = $1 FROM projector", OPENED_SEQ + 1))
+        assert projector.seq == OPENED_SEQ
+        proxy.keeps_answers_from = b""
         proxy.cut()
         proxy.keeps_answers = False
         await projector.settle()
+        assert projector.seq == OPENED_SEQ + 1
         assert await admin.fetchval("SELECT qty FROM orders") == 7
         await projector.close()
 
