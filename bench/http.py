@@ -56,12 +56,12 @@ def main() -> int:
             keys = open_accounts(data_dir)
             price = mark_price(port, keys[0])
             spec = {"port": port, "seconds": seconds, "keys": keys, "price": price}
-            measure({**spec, "seconds": 1.0}, server)  # warm up
-            measure({**spec, "seconds": 1.0, "port": noop_port}, noop_server)
+            measure({**spec, "seconds": 1.0}, server, data_dir)  # warm up
+            measure({**spec, "seconds": 1.0, "port": noop_port}, noop_server, data_dir)
             plain, orders = [], []
             for _ in range(rounds):
-                plain.append(measure({**spec, "port": noop_port}, noop_server))
-                orders.append(measure(spec, server))
+                plain.append(measure({**spec, "port": noop_port}, noop_server, data_dir))
+                orders.append(measure(spec, server, data_dir))
     return summary(conditions, plain, orders)
 
 
@@ -100,9 +100,9 @@ def line(side: str, one: Round) -> tuple[report.Value, ...]:
     return (side, round(one["rate"]), one["p50_ms"], one["p99_ms"], one["refused"], *cpus)
 
 
-def measure(spec: Round, server: psutil.Process) -> Round:
+def measure(spec: Round, server: psutil.Process, data_dir: Path) -> Round:
     """Run the client once, and say how much of a processor each side had."""
-    before = cpu(server)
+    before = cpu(server, data_dir)
     done = subprocess.run(
         [sys.executable, "-m", "bench.http", "client"],
         input=json.dumps(spec),
@@ -113,20 +113,21 @@ def measure(spec: Round, server: psutil.Process) -> Round:
     if done.returncode != 0:
         raise SystemExit(done.stderr)
     result: Round = json.loads(done.stdout)
-    after = cpu(server)
+    after = cpu(server, data_dir)
     result["server_cpu"] = (after[0] - before[0]) / result["seconds"]
     result["postgres_cpu"] = (after[1] - before[1]) / result["seconds"]
     return result
 
 
-def cpu(server: psutil.Process) -> tuple[float, float]:
-    """Seconds of processor time of a server and of the PostgreSQL processes on this machine."""
+def cpu(server: psutil.Process, data_dir: Path) -> tuple[float, float]:
+    """Seconds of processor time of a server, and of the PostgreSQL that keeps its files in `data_dir`."""
     own = server.cpu_times()
     database = 0.0
-    for process in psutil.process_iter(["name", "cpu_times"]):
-        if process.info["name"] == "postgres" and process.info["cpu_times"] is not None:
-            times = process.info["cpu_times"]
-            database += times.user + times.system
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "postgres" and any(str(data_dir) in word for word in process.info["cmdline"] or ()):
+            for one in (process, *process.children()):
+                times = one.cpu_times()
+                database += times.user + times.system
     return own.user + own.system, database
 
 
