@@ -5,16 +5,17 @@ from app import forms
 from app.auth import sign
 from bench.http import Connection, signed
 
-SPEC = {"seconds": 0.01, "keys": [("k1", "s1"), ("k2", "s2")], "price": "65000", "port": 1}
+KEYS = [("k1", "s1"), ("k2", "s2")]
+SPEC: dict[str, Any] = {"seconds": 0.01, "keys": KEYS, "price": "65000", "port": 1}
 
 
 def test_requests_are_signed_and_each_is_another() -> None:
     requests = list(signed(SPEC))
     assert len(requests) == len(set(requests)) == 150
-    secrets = dict(SPEC["keys"])  # type: ignore[arg-type]  # pairs
+    secrets = dict(KEYS)
     for request in requests:
         head, _, body = request.partition(b"\r\n\r\n")
-        headers = dict(line.split(b": ") for line in head.split(b"\r\n")[1:])
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
         assert headers[b"x-signature"] == sign(secrets[headers[b"x-api-key"].decode()].encode(), body)
         assert int(headers[b"content-length"]) == len(body)
         assert forms.decode(body).fields["price"] == "65000"
