@@ -194,8 +194,8 @@ def check_entry(
     if request.time_in_force is TimeInForce.FOK and not is_sure_to_fill(market, order):
         return Reject.CANNOT_FILL
     if market.is_spot:
-        return check_spot_funds(holding, order, replaced)
-    return check_margin(holding, order, leverage_e2, replaced)
+        return check_spot_funds(holding, order, request, replaced)
+    return check_margin(holding, order, request, leverage_e2, replaced)
 
 
 def is_sure_to_fill(market: Market, order: Order) -> bool:
@@ -234,10 +234,10 @@ def check_room(holding: Holding, added: int) -> Reject | None:
     return None
 
 
-def check_spot_funds(holding: Holding, order: Order, replaced: Order | None) -> Reject | None:
+def check_spot_funds(holding: Holding, order: Order, request: PlaceOrder, replaced: Order | None) -> Reject | None:
     """Check that the balance covers what the order locks: price and fee for a buy, base for a sell."""
     market = holding.market
-    buys, sells = margins.projected(holding, order, replaced)
+    buys, sells = margins.projected(holding, order, replaced, margins.entry_fee_ppm(market, request))
     if order.sign > 0:
         needed = buys.notional * market.unit_value + buys.fee - holding.locked_quote
         asset_id = market.quote_asset
@@ -247,20 +247,24 @@ def check_spot_funds(holding: Holding, order: Order, replaced: Order | None) -> 
     return Reject.INSUFFICIENT_BALANCE if needed > margins.withdrawable(holding.account, asset_id) else None
 
 
-def check_margin(holding: Holding, order: Order, leverage_e2: int, replaced: Order | None) -> Reject | None:
+def check_margin(
+    holding: Holding, order: Order, request: PlaceOrder, leverage_e2: int, replaced: Order | None
+) -> Reject | None:
     """Check that the account can carry the order in a derivatives market, whatever of its orders fills first."""
-    buys, sells = margins.projected(holding, order, replaced)
-    held_margin = margins.position_margin(holding, leverage_e2)
-    left = margins.available(holding.account, holding.market.quote_asset, holding)
+    market = holding.market
+    fee_ppm = margins.entry_fee_ppm(market, request)
+    buys, sells = margins.projected(holding, order, replaced, fee_ppm)
+    held_margin = margins.position_margin(holding, leverage_e2) if holding.position.qty else 0
+    left = margins.available(holding.account, market.quote_asset, holding)
     left -= margins.reserve(holding, buys, sells, leverage_e2, held_margin)
     if not leverage_e2:
-        return None if left >= held_margin else check_reducing(holding, order)
+        return None if left >= held_margin else check_reducing(holding, order, fee_ppm)
     if holding.position.leverage_e2 != leverage_e2:
         left -= leverage_gap(holding, leverage_e2)
         if left < 0:
             return Reject.INSUFFICIENT_BALANCE
     if left < 0 or is_reducing(holding, order) or not is_position_sound(holding, leverage_e2):
-        return check_reducing(holding, order)
+        return check_reducing(holding, order, fee_ppm)
     return None
 
 
@@ -285,7 +289,7 @@ def check_batch_money(holding: Holding, orders: list[Order], leverage_e2: int) -
     return None if is_covered else Reject.INSUFFICIENT_BALANCE
 
 
-def check_reducing(holding: Holding, order: Order) -> Reject | None:
+def check_reducing(holding: Holding, order: Order, fee_ppm: int) -> Reject | None:
     """Check an order that the margin does not cover: it may pass if it only reduces, and leaves nothing below zero."""
     market = holding.market
     if not order.reduce_only and not is_reducing(holding, order):
@@ -296,7 +300,7 @@ def check_reducing(holding: Holding, order: Order) -> Reject | None:
         if order.leaves + side > abs(holding.position.qty):
             return Reject.INSUFFICIENT_BALANCE
     loss = margins.loss_to_mark(market, order.sign, order.price)
-    loss += fee_for_each_lot(order.price, market.unit_value, margins.entry_fee_ppm(market, order))
+    loss += fee_for_each_lot(order.price, market.unit_value, fee_ppm)
     return Reject.PAST_BANKRUPTCY if loss * order.leaves > margins.scope_equity(holding) else None
 
 

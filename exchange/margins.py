@@ -7,6 +7,7 @@ each position is a scope of its own, and the balance is what is assigned to none
 from typing import Final
 
 from engine.order import Order
+from exchange.commands import PlaceOrder
 from exchange.state import Account, Holding, Market, SideSums, request_of
 from risk.fixed import div_up
 from risk.margin import fee, fee_for_each_lot, leverage_rate, requirement
@@ -59,7 +60,8 @@ def loss_to_mark(market: Market, sign: int, price: int) -> int:
 def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int) -> int:
     """Return what a fill costs its scope at once: the loss to mark and the fee. Rounds: fees up."""
     cost = fee(lots * price * market.unit_value, fee_ppm) if fee_ppm > 0 else 0
-    return cost if market.is_spot else cost + loss_to_mark(market, sign, price) * lots
+    gap = (price - market.mark_price) * sign
+    return cost + gap * market.unit_value * lots if gap > 0 and not market.is_spot else cost
 
 
 def recount(holding: Holding, order: Order, lots: int) -> None:
@@ -120,7 +122,7 @@ def sums_with(holding: Holding, coming: list[Order], going: Order | None) -> tup
     orders = [order for order in holding.orders.values() if order is not going]
     orders.extend(coming)
     for order in orders:
-        fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, order)
+        fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, request_of(order))
         if order.oco:
             sums = with_order(market, SideSums(), order, fee_ppm)
             key = (order.oco, order.sign)
@@ -152,21 +154,20 @@ def _add(total: SideSums, sums: SideSums) -> None:
     total.loss += sums.loss
 
 
-def entry_fee_ppm(market: Market, order: Order) -> int:
+def entry_fee_ppm(market: Market, request: PlaceOrder) -> int:
     """Return the dearest fee that an order may meet when it comes in."""
     maker_fee_ppm = market.maker_fee_ppm
     taker_fee_ppm = market.taker_fee_ppm
-    return maker_fee_ppm if maker_fee_ppm > taker_fee_ppm or request_of(order).post_only else taker_fee_ppm
+    return maker_fee_ppm if maker_fee_ppm > taker_fee_ppm or request.post_only else taker_fee_ppm
 
 
-def projected(holding: Holding, coming: Order, going: Order | None) -> tuple[SideSums, SideSums]:
+def projected(holding: Holding, coming: Order, going: Order | None, fee_ppm: int) -> tuple[SideSums, SideSums]:
     """Return the sums as they would be with `coming` and without `going`. Cost: O(1) but for OCO orders and amendments."""
     market = holding.market
     if going is not None or holding.oco_count or coming.oco:
         return sums_with(holding, [coming], going)
     if holding.mark != market.mark_price:
         refresh(holding)
-    fee_ppm = entry_fee_ppm(market, coming)
     if coming.sign > 0:
         return with_order(market, holding.buys, coming, fee_ppm), holding.sells
     return holding.buys, with_order(market, holding.sells, coming, fee_ppm)
@@ -179,8 +180,11 @@ def reserve(holding: Holding, buys: SideSums, sells: SideSums, leverage_e2: int,
     of a position is paid from its own margin and needs nothing here.
     """
     buy_need = side_need(holding, 1, buys, leverage_e2, held_margin) if buys.qty else 0
-    sell_need = side_need(holding, -1, sells, leverage_e2, held_margin) if sells.qty else 0
-    return max(buy_need, sell_need)
+    if sells.qty:
+        sell_need = side_need(holding, -1, sells, leverage_e2, held_margin)
+        if sell_need > buy_need:
+            return sell_need
+    return buy_need
 
 
 def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, held_margin: int) -> int:
@@ -192,17 +196,18 @@ def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, hel
     market = holding.market
     position = holding.position
     held = position.qty * sign
-    eaten = min(sums.reduce_qty, -held) if held < 0 else 0
-    lots = sums.qty - sums.reduce_qty + eaten
+    lots = sums.qty - sums.reduce_qty
     entry = position.owner.value
     if held >= 0:
         entry += sums.notional * market.unit_value
-    elif lots <= -held:
-        return 0 if leverage_e2 else sums.loss + sums.fee
     else:
+        lots += min(sums.reduce_qty, -held)
+        if lots <= -held:
+            return 0 if leverage_e2 else sums.loss + sums.fee
         entry += div_up(sums.notional * market.unit_value * (lots + held), lots) - abs(position.entry_notional)
     added = initial_margin(market, lots + held, entry, leverage_e2) - held_margin
-    return max(0, added) + sums.loss + sums.fee
+    needed = sums.loss + sums.fee
+    return needed + added if added > 0 else needed
 
 
 def order_margin(holding: Holding) -> int:
