@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.store import Store, open_store, rebuild
 from engine.order import OrderStatus, Side
 from exchange import views
-from exchange.commands import Command, Deposit, PlaceOrder, Tick, UpdateIndexPrice
+from exchange.commands import CancelOrder, Command, Deposit, PlaceOrder, Tick, UpdateIndexPrice
 from exchange.events import Cause, Event
 from exchange.exchange import Exchange
 from tests.proxy import Proxy
@@ -227,6 +227,19 @@ async def test_reads_see_what_is_not_written_yet(settings: Settings, admin: Conn
         written = await answers(store)
         assert mixed == written
         assert sum(bool(answer) for answer in written) > 100
+
+
+@pytest.mark.spec("PROJ-003")
+async def test_a_short_list_is_full_though_memory_takes_rows_out_of_it(settings: Settings) -> None:
+    async with open_store(replace(settings, projector_interval_ms=600_000), clock=FakeClock()) as store:
+        for command in [*opening(), *(order(name=str(number)) for number in range(5))]:
+            await store.sequencer.submit(command)
+        await store.projector.settle()
+        for number in (4, 3, 2):
+            await store.sequencer.submit(CancelOrder(1, 0, str(number)))
+        assert store.projector.seq < store.sequencer.seq
+        active = await store.queries.orders(1, statuses=[OrderStatus.ACTIVE], limit=2)
+        assert [row.request.client_order_id for row in active] == ["1", "0"]
 
 
 @pytest.mark.spec("PROJ-003")
