@@ -26,6 +26,11 @@ NOW_MS = 1_700_000_000_000
 PRICE = 50_000_00
 OPENED_SEQ = 17
 """The last command of `opening`."""
+HOLDERS = (
+    "FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""Who holds this database's journal: other tests' exchanges live on the same server."""
 
 
 def _instrument(kind: InstrumentKind) -> Instrument:

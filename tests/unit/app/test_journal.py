@@ -8,7 +8,7 @@ from app.faults import JournalDamaged, JournalUnavailable, WriterPresent
 from app.journal import EMPTY, GENESIS, LOCK_KEY, Batch, Journal, chain_hash, head_of, read, skipped_seqs
 from exchange.commands import Command, SkipCommand, Tick, encode_commands
 from tests.proxy import Proxy
-from tests.small import NOW_MS, opening, order
+from tests.small import HOLDERS, NOW_MS, opening, order
 from tests.waiting import until_async
 
 
@@ -188,8 +188,8 @@ async def test_the_lock_refuses_a_second_writer(journal: Journal, database: str)
 async def test_the_primary_key_refuses_a_second_writer(journal: Journal, database: str, admin: Connection) -> None:
     await fill(journal)
     # A second writer that got past the lock, by whatever mishap.
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
-    await until_async(lambda: admin.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"))
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {HOLDERS}")
+    await until_async(lambda: admin.fetchval(f"SELECT count(*) = 0 {HOLDERS}"))
     second = await open_journal(database)
     first = await connect(database)
     statement = await first.prepare(
@@ -208,7 +208,7 @@ async def test_a_connection_killed_before_the_commit(journal: Journal, admin: Co
     await admin.execute("BEGIN")
     await admin.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
     appending = asyncio.create_task(journal.append([Tick()], NOW_MS + 9))
-    holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    holder = f"SELECT pid {HOLDERS}"
     blocked = (
         "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
@@ -263,7 +263,7 @@ async def test_an_answer_that_takes_too_long(database: str, admin: Connection) -
 
 async def test_after_a_failure_nothing_is_taken_until_it_has_resumed(journal: Journal, admin: Connection) -> None:
     await fill(journal)
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {HOLDERS}")
     with pytest.raises(JournalUnavailable):
         await journal.append([Tick()], NOW_MS + 9)
     with pytest.raises(JournalUnavailable) as said:
@@ -275,7 +275,7 @@ async def test_after_a_failure_nothing_is_taken_until_it_has_resumed(journal: Jo
 
 async def test_resume_waits_until_nobody_else_has_the_lock(journal: Journal, database: str, admin: Connection) -> None:
     await fill(journal)
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {HOLDERS}")
     await admin.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
     with pytest.raises(JournalUnavailable):
         await journal.append([Tick()], NOW_MS + 9)
@@ -291,7 +291,7 @@ async def test_resume_waits_until_nobody_else_has_the_lock(journal: Journal, dat
 @pytest.mark.spec("JRN-009")
 async def test_what_landed_must_fit(journal: Journal, admin: Connection) -> None:
     await fill(journal)
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {HOLDERS}")
     with pytest.raises(JournalUnavailable):
         await journal.append([Tick()], NOW_MS + 9)
     await admin.execute("INSERT INTO journal VALUES (16, 1, 0, '', '')")
@@ -326,7 +326,7 @@ async def test_a_commit_means_durable(database: str, admin: Connection, given: s
     await admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = {given}")
     journal = await open_journal(database)
     assert await journal.connection.fetchval("SHOW synchronous_commit") == found
-    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    await admin.execute(f"SELECT pg_terminate_backend(pid) {HOLDERS}")
     with pytest.raises(JournalUnavailable):
         await journal.append([Tick()], NOW_MS)
     await journal.resume()

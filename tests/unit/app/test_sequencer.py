@@ -20,7 +20,7 @@ from exchange.events import CommandRejected, Event, OrderAccepted, Traded
 from exchange.exchange import Exchange
 from exchange.state import State
 from tests.proxy import Proxy
-from tests.small import NOW_MS, OPENED_SEQ, PERP, USD, FakeClock, opening, order, stream
+from tests.small import HOLDERS, NOW_MS, OPENED_SEQ, PERP, USD, FakeClock, opening, order, stream
 from tests.waiting import until, until_async
 
 LOCK = "LOCK TABLE journal IN ACCESS EXCLUSIVE MODE"
@@ -28,7 +28,7 @@ BLOCKED = (
     "SELECT (SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())"
     " FROM pg_stat_clear_snapshot()"
 )
-KILL = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+KILL = f"SELECT pg_terminate_backend(pid) {HOLDERS}"
 
 
 @asynccontextmanager
