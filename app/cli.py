@@ -298,6 +298,20 @@ def replay(
     show(out, asyncio.run(state_at(to)))
 
 
+@app.command(rich_help_panel="Look back")
+def rebuild() -> None:
+    """Make orders, fills, trades, ledger and candles again from the journal. The exchange must not run."""
+    from app.settings import from_environment
+    from app.store import rebuild as rebuild_from
+
+    with _progress() as progress:
+        task = progress.add_task("Rebuilding", total=None)
+        seq = asyncio.run(
+            rebuild_from(from_environment(), lambda seq, last_seq: progress.update(task, completed=seq, total=last_seq))
+        )
+    out.print(f"[green]The projections stand at seq {seq}.[/green]")
+
+
 @app.command(rich_help_panel="Operate")
 def skip(
     seq: Annotated[int, typer.Argument(min=1, help="The command that halted the exchange.")],

@@ -100,7 +100,7 @@ AnyRequest: TypeAlias = (
 
 
 class StatusRow(msgspec.Struct, frozen=True):
-    """How the exchange is. `halted` says why it is read-only, if it is."""
+    """How the exchange is. `halted` says why it takes no commands, if it does not."""
 
     seq: int
     core: str

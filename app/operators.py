@@ -70,8 +70,7 @@ class Operator:
 
     def _status(self) -> control.StatusRow:
         sequencer = self._store.sequencer
-        halted = None if sequencer.halted is None else str(sequencer.halted)
-        return control.StatusRow(sequencer.seq, compiled.describe(), halted)
+        return control.StatusRow(sequencer.seq, compiled.describe(), sequencer.trouble)
 
     def _accounts(self) -> list[control.AccountRow]:
         symbols = {asset.asset_id: asset.symbol for asset in views.assets(self._store.exchange)}

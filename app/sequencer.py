@@ -85,6 +85,13 @@ class Sequencer:
         return self._refusal is None and self._task is not None
 
     @property
+    def trouble(self) -> str | None:
+        """Why commands are not taken, in words for an operator; None when they are."""
+        if self.failure is not None:
+            return f"The exchange has stopped on a fault and must be started again: {why_of(self.failure)}"
+        return None if self._refusal is None else str(self._refusal)
+
+    @property
     def waiting(self) -> int:
         """How many commands wait."""
         return len(self._waiting)

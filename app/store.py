@@ -26,10 +26,10 @@ from app.db.migrate import migrate
 from app.db.projector import Projector, reset
 from app.db.queries import Queries
 from app.db.secrets import Vault, master_key
-from app.faults import JournalDamaged
+from app.faults import DatabaseUnusable, JournalDamaged
 from app.identity import Identity
-from app.journal import Journal, Revive
-from app.recovery import Listeners, Recovered, recover
+from app.journal import Journal, Revive, head_of
+from app.recovery import Listeners, Progress, Recovered, recover
 from app.sequencer import Sequencer
 from app.settings import Settings
 from exchange.exchange import Exchange
@@ -139,8 +139,13 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
             await asyncio.shield(_finish(sequencer, projector))
 
 
-async def rebuild(settings: Settings) -> int:
-    """Make the projections again from the journal's first command; gives its last. Requires: no exchange runs."""
+async def rebuild(settings: Settings, progress: Progress | None = None) -> int:
+    """Make the projections again from the journal's first command; gives its last.
+
+    Raises: WriterPresent while an exchange runs, DatabaseUnusable, JournalDamaged.
+    """
+    if settings.is_embedded and not (settings.data_dir / "postgres").is_dir():
+        raise DatabaseUnusable(f"No exchange has run on {settings.data_dir} yet.")
     async with database_url(settings) as url:
         journal = Journal(url, timeout_ms=settings.journal_timeout_ms)
         projector = Projector(url, interval_ms=0, rows_max=settings.projector_rows_max)
@@ -151,6 +156,9 @@ async def rebuild(settings: Settings) -> int:
             await projector.open()
             listeners = Listeners()
             listeners.add(projector.tell)
+            if progress is not None:
+                last_seq = (await head_of(journal.connection)).seq
+                listeners.add(lambda seq, *_: progress(seq, last_seq))
             await recover(journal.connection, listeners, not_after=0, gate=projector.gate)
             await projector.settle()
             return projector.seq
@@ -176,4 +184,3 @@ async def _finish(sequencer: Sequencer, projector: Projector) -> None:
     await sequencer.stop()
     await projector.close()
     await sequencer.snapshot()
-

