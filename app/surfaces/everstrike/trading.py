@@ -84,7 +84,7 @@ class Trading:
         """What the command would be refused for; else its orders as they would be accepted, under no id."""
         desk = self._desk
         exchange = desk.sequencer.exchange
-        now_ms = max(desk.clock(), desk.sequencer.time_ms)
+        now_ms = max(desk.clock(), exchange.time_ms)
         event = exchange.check(command, now_ms)
         if isinstance(command, PlaceBatch):
             if event is not None:
@@ -189,7 +189,7 @@ class Reply:
         first = events[0]
         if isinstance(first, CommandRejected):
             return refused(first)
-        return self.answer(placed(events)[0], exchange, self._desk.sequencer.time_ms)
+        return self.answer(placed(events)[0], exchange, exchange.time_ms)
 
     def answer(self, order: Placed, exchange: Exchange, now_ms: int) -> Answer:
         """An order with the account as it stands after it."""
@@ -211,7 +211,7 @@ class Reply:
         first = events[0]
         if isinstance(first, CommandRejected):
             return refused_in_batch(first)
-        return self.answer_batch(placed(events), exchange, self._desk.sequencer.time_ms)
+        return self.answer_batch(placed(events), exchange, exchange.time_ms)
 
     def answer_batch(self, rows: list[Placed], exchange: Exchange, now_ms: int) -> Answer:
         """Orders with the account as it stands after them."""
