@@ -123,6 +123,7 @@ def test_refusals_use_this_surfaces_names() -> None:
         (JournalUnavailable("It is away.", is_unknown=False), False, b"1"),
         (Overloaded("Too many."), False, b"1"),
         (Halted(7, "it broke"), False, b"30"),
+        (Halted(7, "it broke", is_unknown=True), True, b"30"),
     ],
 )
 def test_faults_say_whether_the_outcome_is_known(fault: Any, is_unknown: bool, retry: bytes) -> None:
