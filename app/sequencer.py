@@ -124,7 +124,8 @@ class Sequencer:
         Raises: ValueError when it is not `seq` that halts it; Halted when a later command breaks a promise too.
         """
         halted = self.halted
-        if halted is None or halted.seq != seq or self._is_skipping:
+        is_journaled = seq <= self._journal.head.seq  # else it is the journal that does not fit, and no skip mends that
+        if halted is None or halted.seq != seq or self._is_skipping or not is_journaled:
             raise ValueError(f"The exchange is not halted by the command {seq}.")
         self._is_skipping = True
         try:

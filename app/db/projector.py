@@ -85,6 +85,9 @@ _ESCAPES: Final = str.maketrans(
     {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\ufffd"}  # PostgreSQL has no zero character
 )
 
+_CHANGES: Final = (OrderCancelled, OrderReduced, OrderAmended, OrderTriggered)
+_WRITTEN: Final = frozenset({Traded, BalanceChanged, OrderAccepted, *_CHANGES, MarkPriceChanged, IndexPriceChanged})
+
 _log = logging.getLogger(__name__)
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(PlaceOrder)
@@ -194,20 +197,20 @@ class Projector:
         batch.seq = seq
         batch.time_ms = time_ms
         for index, event in enumerate(events):
+            if type(event) not in _WRITTEN:
+                continue
             if isinstance(event, Traded):
                 self._trade(batch, seq, index, time_ms, event)
             elif isinstance(event, BalanceChanged):
                 batch.ledger.append(_entry(seq, index, time_ms, event))
             elif isinstance(event, OrderAccepted):
                 self._accept(batch, seq, time_ms, event)
-            elif isinstance(event, OrderCancelled | OrderReduced | OrderAmended | OrderTriggered):
+            elif isinstance(event, _CHANGES):
                 self._change(batch, seq, time_ms, event)
             elif isinstance(event, MarkPriceChanged):
                 self._price(batch, Basis.MARK, event.market_id, time_ms, event.price)
             elif isinstance(event, IndexPriceChanged):
                 self._price(batch, Basis.INDEX, event.index_id, time_ms, event.price)
-            else:
-                continue
             batch.rows += 1
         self._told.set()
 

@@ -300,6 +300,8 @@ async def test_a_chain_that_does_not_fit_stops_for_a_person(settings: Settings, 
         await until(lambda: store.sequencer.halted is not None)
         with pytest.raises(Halted, match="seq 18"):
             store.sequencer.submit(order())
+        with pytest.raises(ValueError, match="not halted by the command 18"):
+            await store.sequencer.skip(18, "wishful thinking")
         assert views.account(store.exchange, 1) is not None
 
 
