@@ -59,10 +59,10 @@ class BalanceView:
     """An account's holding of one asset. Units: money.
 
     `free` may be committed now, never below 0; `locked` is needed by open orders; `margin` is the initial margin in use, or what is
-    assigned to isolated positions; `withdrawable` may leave.
+    assigned to isolated positions.
     """
 
-    __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawable", "withdrawn")
+    __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawn")
 
     def __init__(self, account: Account, asset_id: int) -> None:
         balance = account.balances.get(asset_id)
@@ -70,16 +70,26 @@ class BalanceView:
         self.amount: int = balance.amount if balance is not None else 0
         self.pnl: int = balance.pnl if balance is not None else 0
         self.fees: int = balance.fees if balance is not None else 0
-        self.locked: int = balance.locked if balance is not None else 0
-        self.margin: int = 0
         self.withdrawn: int = 0
+        locked = balance.locked if balance is not None else 0
+        margin = unrealized = 0
+        is_isolated = account.is_isolated
         for holding in account.holdings.values():
-            if holding.market.quote_asset == asset_id:
-                self.locked += margins.order_margin(holding)
-                position = holding.position
-                self.margin += position.margin if account.is_isolated else margins.position_margin(holding, 0)
-        self.free: int = max(0, margins.available(account, asset_id))
-        self.withdrawable: int = margins.withdrawable(account, asset_id)
+            market = holding.market
+            if market.is_spot or market.quote_asset != asset_id:
+                continue
+            if holding.orders:
+                locked += margins.order_margin(holding)
+            if holding.position.qty:
+                if is_isolated:
+                    margin += holding.position.margin
+                else:
+                    margin += margins.position_margin(holding, 0)
+                    unrealized += margins.unrealized(holding)
+        self.locked: int = locked
+        self.margin: int = margin
+        # What margins.available says, from the same sums: an isolated margin is not part of `amount`.
+        self.free: int = max(0, self.amount + unrealized - locked - (0 if is_isolated else margin))
 
 
 @final

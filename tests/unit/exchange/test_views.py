@@ -1,7 +1,11 @@
 """What the shell reads."""
 
+from random import Random
+
+import pytest
+
 from engine.order import OrderStatus, Side
-from exchange import views
+from exchange import margins, views
 from exchange.commands import PlaceOrder, SetLeverage
 from exchange.instrument import MarketStatus
 from exchange.snapshot import decode, encode
@@ -17,6 +21,7 @@ from tests.support.world import (
     USD_UNIT,
     USDT,
     USDT_SPOT,
+    Dice,
     opening,
 )
 
@@ -89,3 +94,19 @@ def test_flat_positions_keep_their_history() -> None:
     world.do(SetLeverage(ISOLATED, PERP, 1_000))
     assert views.leverage(world.exchange, ISOLATED, PERP) == 1_000
     assert views.leverage(decode(encode(world.exchange)), ISOLATED, PERP) == 1_000
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_shown_is_what_counts(seed: int) -> None:
+    """VIEW-005"""
+    world = opening()
+    dice = Dice(Random(seed), world)
+    state = world.exchange.state
+    for _ in range(400):
+        world.do(*dice.command())
+        for account in state.accounts.values():
+            for view in views.balances(world.exchange, account.account_id):
+                assert view.free == max(0, margins.available(account, view.asset_id))
+                held = [holding for holding in account.holdings.values() if holding.market.quote_asset == view.asset_id]
+                reserves = sum(margins.order_margin(holding) for holding in held)
+                assert view.locked == account.balances[view.asset_id].locked + reserves
