@@ -22,6 +22,8 @@ class Proxy:
         """Questions reach the server, answers do not come back."""
         self.keeps_answers_from = b""
         """The question from which on answers do not come back."""
+        self.bytes_left: int | None = None
+        """So many bytes pass, either way; in the middle of the next one every connection is cut."""
         self.is_cut = False
         """Nobody gets through, new connections included."""
         self._server: asyncio.Server | None = None
@@ -65,6 +67,14 @@ class Proxy:
             while data := await reader.read(65_536):
                 if not are_answers and self.keeps_answers_from and self.keeps_answers_from in data:
                     self.keeps_answers = True
+                if self.bytes_left is not None:
+                    data, whole = data[: self.bytes_left], len(data)
+                    self.bytes_left -= len(data)
+                    if len(data) < whole:
+                        writer.write(data)
+                        self.bytes_left = None
+                        self.cut()
+                        return
                 if not (are_answers and self.keeps_answers):
                     writer.write(data)
                     await writer.drain()
