@@ -277,19 +277,14 @@ def maintenance_rate_of(holding: Holding) -> int:
     return holding.market.maintenance_rate + holding.market.maintenance_slope * holding.position.owner.value
 
 
-def backing(holding: Holding, *, is_maintained: bool) -> int:
-    """Return what stands behind a position beside its own unrealized pnl, for its liquidation or bankruptcy price.
-
-    The isolated margin; under cross the balance with the other positions' unrealized pnl, less (`is_maintained`) their
-    maintenance margins.
-    """
+def scope(holding: Holding) -> tuple[int, int]:
+    """Return the equity and the maintenance margins of a position's scope: its own when isolated, the account's under cross."""
     account = holding.account
     if account.is_isolated:
-        return holding.position.margin
+        return holding.position.margin + unrealized(holding), maintenance_margin(holding)
     asset_id = holding.market.quote_asset
-    total = equity(account, asset_id) - unrealized(holding)
-    if is_maintained:
-        for other in account.holdings.values():
-            if other is not holding and other.position.qty and other.market.quote_asset == asset_id:
-                total -= maintenance_margin(other)
-    return total
+    required = 0
+    for other in account.holdings.values():
+        if other.position.qty and other.market.quote_asset == asset_id:
+            required += maintenance_margin(other)
+    return equity(account, asset_id), required

@@ -122,7 +122,8 @@ class PositionView:
         "upnl",
     )
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, total: int, required: int) -> None:
+        """View a position. `total` and `required` are the equity and the maintenance margins of its scope, it included."""
         market = holding.market
         position = holding.position
         mark = market.mark_price
@@ -142,12 +143,12 @@ class PositionView:
         self.order_margin: int = margins.order_margin(holding)
         self.equity: int = self.margin + self.upnl
         self.set_leverage_e2: int = position.leverage_e2
-        backed = margins.scope_equity(holding)
-        self.leverage_e2: int = div_up(self.notional * 100, backed) if backed > 0 else 0
+        self.leverage_e2: int = div_up(self.notional * 100, total) if total > 0 else 0
+        # What stands behind the position beside its own unrealized pnl; for its liquidation less what the others require.
+        backing = total - self.upnl
+        spare = backing - (required - self.maintenance_margin)
         rate = min(margins.maintenance_rate_of(holding), RATE_SCALE)
-        backing = margins.backing(holding, is_maintained=True)
-        self.liquidation_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, rate)
-        backing = margins.backing(holding, is_maintained=False)
+        self.liquidation_price: int = failing_price(position.qty, position.entry_notional, spare, unit_value, rate)
         self.bankruptcy_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, 0)
 
 
@@ -230,18 +231,26 @@ def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[Po
     found = exchange.state.accounts.get(account_id)
     if found is None:
         return []
-    return [
-        PositionView(holding)
-        for _, holding in sorted(found.holdings.items())
-        if holding.position.qty or (all and not is_blank(holding.position))
-    ]
+    views: list[PositionView] = []
+    scopes: dict[int, tuple[int, int]] = {}
+    for _, holding in sorted(found.holdings.items()):
+        if holding.position.qty or (all and not is_blank(holding.position)):
+            asset_id = holding.market.quote_asset
+            if found.is_isolated or asset_id not in scopes:
+                scopes[asset_id] = margins.scope(holding)
+            total, required = scopes[asset_id]
+            views.append(PositionView(holding, total, required))
+    return views
 
 
 def position(exchange: Exchange, account_id: int, market_id: int) -> PositionView | None:
     """Return an account's position in a market, flat or not; None when it never had one."""
     found = exchange.state.accounts.get(account_id)
     holding = found.holdings.get(market_id) if found is not None else None
-    return PositionView(holding) if holding is not None and not is_blank(holding.position) else None
+    if holding is None or is_blank(holding.position):
+        return None
+    total, required = margins.scope(holding)
+    return PositionView(holding, total, required)
 
 
 def leverage(exchange: Exchange, account_id: int, market_id: int) -> int:

@@ -9,6 +9,9 @@ from exchange import margins, views
 from exchange.commands import PlaceOrder, SetLeverage
 from exchange.instrument import MarketStatus
 from exchange.snapshot import decode, encode
+from exchange.state import Account
+from risk.liquidation import failing_price
+from risk.margin import RATE_SCALE
 from tests.support.world import (
     BTC,
     ISOLATED,
@@ -110,3 +113,26 @@ def test_what_is_shown_is_what_counts(seed: int) -> None:
                 held = [holding for holding in account.holdings.values() if holding.market.quote_asset == view.asset_id]
                 reserves = sum(margins.order_margin(holding) for holding in held)
                 assert view.locked == account.balances[view.asset_id].locked + reserves
+            for position in views.positions(world.exchange, account.account_id, all=True):
+                check_prices(account, position)
+
+
+def check_prices(account: Account, view: views.PositionView) -> None:
+    """A position's prices are those of its scope, counted without any short cut."""
+    holding = account.holdings[view.market_id]
+    others = [
+        other
+        for other in account.holdings.values()
+        if other is not holding and other.position.qty and other.market.quote_asset == holding.market.quote_asset
+    ]
+    balance = account.balances[holding.market.quote_asset]
+    free = balance.amount - balance.locked + sum(margins.unrealized(other) for other in others)
+    required = sum(margins.maintenance_margin(other) for other in others)
+    if account.is_isolated:
+        free, required = holding.position.margin, 0
+    unit_value, entry = holding.market.unit_value, view.entry_notional
+    rate = min(margins.maintenance_rate_of(holding), RATE_SCALE)
+    assert view.bankruptcy_price == failing_price(view.qty, entry, free, unit_value, 0)
+    assert view.liquidation_price == failing_price(view.qty, entry, free - required, unit_value, rate)
+    equity = free + view.upnl
+    assert view.leverage_e2 == (-(-view.notional * 100 // equity) if equity > 0 else 0)
