@@ -59,10 +59,10 @@ class BalanceView:
     """An account's holding of one asset. Units: money.
 
     `free` may be committed now, never below 0; `locked` is needed by open orders; `margin` is the initial margin in use, or what is
-    assigned to isolated positions.
+    assigned to isolated positions; `withdrawable` may leave.
     """
 
-    __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawn")
+    __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawable", "withdrawn")
 
     def __init__(self, account: Account, asset_id: int) -> None:
         balance = account.balances.get(asset_id)
@@ -72,7 +72,7 @@ class BalanceView:
         self.fees: int = balance.fees if balance is not None else 0
         self.withdrawn: int = 0
         locked = balance.locked if balance is not None else 0
-        margin = unrealized = 0
+        margin = unrealized = profit = 0
         is_isolated = account.is_isolated
         for holding in account.holdings.values():
             market = holding.market
@@ -85,11 +85,15 @@ class BalanceView:
                     margin += holding.position.margin
                 else:
                     margin += margins.position_margin(holding, 0)
-                    unrealized += margins.unrealized(holding)
+                    pnl = margins.unrealized(holding)
+                    unrealized += pnl
+                    profit += max(0, pnl)
         self.locked: int = locked
         self.margin: int = margin
-        # What margins.available says, from the same sums: an isolated margin is not part of `amount`.
-        self.free: int = max(0, self.amount + unrealized - locked - (0 if is_isolated else margin))
+        # What margins.available and margins.withdrawable say: an isolated margin is not part of `amount`.
+        available = self.amount + unrealized - locked - (0 if is_isolated else margin)
+        self.free: int = max(0, available)
+        self.withdrawable: int = max(0, available - profit)
 
 
 @final

@@ -110,6 +110,7 @@ def test_what_is_shown_is_what_counts(seed: int) -> None:
         for account in state.accounts.values():
             for view in views.balances(world.exchange, account.account_id):
                 assert view.free == max(0, margins.available(account, view.asset_id))
+                assert view.withdrawable == margins.withdrawable(account, view.asset_id)
                 held = [holding for holding in account.holdings.values() if holding.market.quote_asset == view.asset_id]
                 reserves = sum(margins.order_margin(holding) for holding in held)
                 assert view.locked == account.balances[view.asset_id].locked + reserves
