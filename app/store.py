@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 from app import snapshots
 from app.clock import Clock, wall_clock
@@ -33,6 +33,9 @@ from app.recovery import Listeners, Progress, Recovered, recover
 from app.sequencer import Sequencer
 from app.settings import Settings
 from exchange.exchange import Exchange
+
+READ_TIMEOUT_S: Final = 15.0
+"""A list that takes longer than this is not worth waiting for."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +111,7 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
         stack.push_async_callback(journal.close)
         await journal.open(lock_timeout_ms=settings.lock_timeout_ms)
         await migrate(url)
-        engine = engine_for(url)
+        engine = engine_for(url, command_timeout_s=READ_TIMEOUT_S)
         stack.push_async_callback(engine.dispose)
         identity = Identity(
             engine, vault, clock=clock, per_second=settings.key_requests_per_s, burst=settings.key_burst

@@ -16,11 +16,11 @@ async def connect(url: str, *, timeout_s: float = 10.0, command_timeout_s: float
     return await asyncpg.connect(url, timeout=timeout_s, command_timeout=command_timeout_s)
 
 
-def engine_for(url: str, *, connections_max: int = 5) -> AsyncEngine:
+def engine_for(url: str, *, connections_max: int = 5, command_timeout_s: float | None = None) -> AsyncEngine:
     """A pool for SQLAlchemy. asyncpg itself reads the URL, so that its query words mean the same everywhere."""
 
     async def make() -> Connection:
-        return await connect(url)
+        return await connect(url, command_timeout_s=command_timeout_s)
 
     return create_async_engine(
         "postgresql+asyncpg://", async_creator=make, pool_size=connections_max, max_overflow=0, pool_pre_ping=True
