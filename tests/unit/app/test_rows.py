@@ -11,7 +11,14 @@ from app.door import Answer, Request, Shortcut
 from app.faults import Overloaded
 from app.surfaces.everstrike.rows import Access, Row, application
 
-SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/x", "headers": [], "query_string": b"", "client": None}
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "method": "GET",
+    "path": "/x",
+    "headers": [],
+    "query_string": b"",
+    "client": None,
+}
 
 
 async def receive() -> Any:

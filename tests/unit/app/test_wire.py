@@ -184,7 +184,14 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 @pytest.mark.parametrize(
     "numerator, denominator, expected",
-    [(1, 3, 0.33333333), (2, 3, 0.66666667), (-1, 3, -0.33333333), (10, 4, 2.5), (1, 2 * 10**8, 0.00000001), (1, 0, 0.0)],
+    [
+        (1, 3, 0.33333333),
+        (2, 3, 0.66666667),
+        (-1, 3, -0.33333333),
+        (10, 4, 2.5),
+        (1, 2 * 10**8, 0.00000001),
+        (1, 0, 0.0),
+    ],
 )
 def test_ratios_are_rounded_at_eight_decimals(numerator: int, denominator: int, expected: float) -> None:
     assert wire.ratio(numerator, denominator) == expected
