@@ -14,7 +14,6 @@ from exchange.limits import (
     CLIENT_ORDER_ID_LENGTH_MAX,
     ICEBERGS_MAX,
     OCO_LENGTH_MAX,
-    OPEN_ORDERS_MAX,
     OPENING_INDEX_AGE_MAX_MS,
     PRICE_MAX,
 )
@@ -225,13 +224,6 @@ def is_sure_to_fill(market: Market, order: Order) -> bool:
     is_sure = fillable(market.book, order)
     order.leaves -= unsure
     return is_sure
-
-
-def check_room(holding: Holding, added: int) -> Reject | None:
-    """Check that the account may have so many more open orders in the market."""
-    if len(holding.orders) + len(holding.triggers) + added > OPEN_ORDERS_MAX:
-        return Reject.TOO_MANY_ORDERS
-    return None
 
 
 def check_spot_funds(holding: Holding, order: Order, request: PlaceOrder, replaced: Order | None) -> Reject | None:

@@ -34,13 +34,14 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
     """Let an order meet the other side. Returns why its remainder must go, None when it may rest."""
     market = holding.market
     book = market.book
-    owner_id = order.owner_id
+    # What opens was margined for its worst price on entry; only what closes may run out of equity on the way.
+    is_careful = not market.is_spot and (holding.account.is_isolated or holding.position.qty * order.sign < 0)
     while order.leaves:
         maker = next_maker(book, order)
         if maker is None:
             return None
         maker_holding = market.holdings[maker.account_id]
-        if maker.owner_id == owner_id:
+        if maker.owner_id == order.owner_id:
             leaves = order.leaves
             meet_self(state, maker_holding, maker, order, out)
             if order.leaves == 0:
@@ -48,11 +49,12 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
                 return CancelReason.SELF_MATCH
             continue
         qty = min(order.leaves, maker.tip)
-        if not market.is_spot:
-            allowed = bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
-            if allowed == 0:
+        if is_careful:
+            qty = bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
+            if qty == 0:
                 return CancelReason.BANKRUPTCY
-            qty = bearable(maker_holding, maker, maker.price, allowed, market.maker_fee_ppm)
+        if maker_holding.account.is_isolated or margins.may_cost(market, maker):
+            qty = bearable(maker_holding, maker, maker.price, qty, market.maker_fee_ppm)
             if qty == 0:
                 resting.cancel(state, maker_holding, maker, CancelReason.BANKRUPTCY, out)
                 continue
@@ -84,6 +86,8 @@ def bearable(holding: Holding, order: Order, price: int, qty: int, fee_ppm: int)
     """
     market = holding.market
     sign = order.sign
+    if market.is_spot:
+        return qty
     if not holding.account.is_isolated:
         cost = margins.cost_to_fill(market, sign, price, qty, fee_ppm)
         return qty if cost == 0 or margins.equity(holding.account, market.quote_asset) >= cost else 0
@@ -147,28 +151,10 @@ def settle(
     maker.time_ms = taker.time_ms = time_ms
     trade_id = state.next_trade_id
     state.next_trade_id = trade_id + 1
-    notional = qty * price * market.unit_value
-    taker_fee = fee(notional, market.taker_fee_ppm)
-    maker_fee = max(fee(notional, market.maker_fee_ppm), -taker_fee)
-    state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
     if market.is_spot:
-        out.append(_traded(market, trade_id, price, qty, maker, maker_fee, 0, taker, taker_fee, 0))
-        exchange_spot(maker_holding, maker, qty, notional, maker_fee, trade_id, out)
-        exchange_spot(taker_holding, taker, qty, notional, taker_fee, trade_id, out)
-        market.trade_ema = next_ema(market.trade_ema, price)
-        is_reduced = is_taker_reduced = False
+        exchange_spot(state, maker_holding, maker, taker_holding, taker, qty, trade_id, out)
     else:
-        maker_qty = maker_holding.position.qty
-        taker_qty = taker_holding.position.qty
-        is_reduced = maker_qty * maker.sign < 0
-        is_taker_reduced = taker_qty * taker.sign < 0
-        maker_pnl, maker_moved = fill_position(maker_holding, maker.sign, qty, price, maker_fee)
-        taker_pnl, taker_moved = fill_position(taker_holding, taker.sign, qty, price, taker_fee)
-        market.open_interest += max(0, maker_holding.position.qty) - max(0, maker_qty)
-        market.open_interest += max(0, taker_holding.position.qty) - max(0, taker_qty)
-        out.append(_traded(market, trade_id, price, qty, maker, maker_fee, maker_pnl, taker, taker_fee, taker_pnl))
-        book_money(maker_holding, maker.order_id, maker_pnl, maker_moved, maker_fee, trade_id, out)
-        book_money(taker_holding, taker.order_id, taker_pnl, taker_moved, taker_fee, trade_id, out)
+        exchange_position(state, maker_holding, maker, taker_holding, taker, qty, trade_id, out)
     resting.lose(maker_holding, maker, qty)
     if maker.leaves == 0:
         resting.unlist(state, maker_holding, maker, 0)
@@ -177,13 +163,45 @@ def settle(
         resting.shrink_oco(state, maker_holding, maker, qty, out)
     if taker.oco:
         resting.shrink_oco(state, taker_holding, taker, qty, out)
-    if is_reduced:
+    if maker_holding.reduce_only_count:
         resting.fit_reduce_only(state, maker_holding, out)
-    if is_taker_reduced:
+    if taker_holding.reduce_only_count:
         resting.fit_reduce_only(state, taker_holding, out)
     if price != market.last_price:
         market.last_price = price
         state.fired.extend(market.last_triggers.reached(price))
+
+
+def exchange_position(
+    state: State,
+    maker_holding: Holding,
+    maker: Order,
+    taker_holding: Holding,
+    taker: Order,
+    qty: int,
+    trade_id: int,
+    out: list[Event],
+) -> None:
+    """Move both positions of a derivatives trade, and the money that follows."""
+    market = taker_holding.market
+    price = maker.price
+    notional = qty * price * market.unit_value
+    taker_fee = fee(notional, market.taker_fee_ppm)
+    maker_fee = maker_fee_on(market, notional, taker_fee)
+    state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
+    maker_pnl, maker_moved = fill_position(maker_holding, maker.sign, qty, price, maker_fee)
+    taker_pnl, taker_moved = fill_position(taker_holding, taker.sign, qty, price, taker_fee)
+    out.append(_traded(market, trade_id, price, qty, maker, maker_fee, maker_pnl, taker, taker_fee, taker_pnl))
+    book_money(maker_holding, maker.order_id, maker_pnl, maker_moved, maker_fee, trade_id, out)
+    book_money(taker_holding, taker.order_id, taker_pnl, taker_moved, taker_fee, trade_id, out)
+
+
+def maker_fee_on(market: Market, notional: int, taker_fee: int) -> int:
+    """Return the maker's fee; a rebate (negative) is at most the fee that the taker pays on the trade."""
+    if market.maker_fee_ppm == 0:
+        return 0
+    maker_fee = fee(notional, market.maker_fee_ppm)
+    return max(maker_fee, -taker_fee)
 
 
 def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: int) -> tuple[int, int]:
@@ -194,13 +212,17 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
     """
     market = holding.market
     position = holding.position
+    before = position.qty
     if not holding.account.is_isolated:
-        return position.fill(sign, qty, price, market.unit_value), 0
+        pnl = position.fill(sign, qty, price, market.unit_value)
+        market.open_interest += longs_added(before, position.qty)
+        return pnl, 0
     held = position.qty * sign
     closing = max(0, min(qty, -held))
     margin_now = margins.position_margin(holding, position.leverage_e2) if held > 0 else 0
     freed = position.margin * closing // -held if closing else 0
     pnl = position.fill(sign, qty, price, market.unit_value)
+    market.open_interest += longs_added(before, position.qty)
     opened = qty - closing
     assigned = 0
     if opened:
@@ -213,6 +235,13 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
     position.margin += assigned - freed
     assert position.margin >= 0, "an isolated margin went below zero"
     return pnl, assigned - freed
+
+
+def longs_added(before: int, after: int) -> int:
+    """Return what a position's change adds to the longs of a market, its open interest."""
+    if after > 0:
+        return after - before if before > 0 else after
+    return -before if before > 0 else 0
 
 
 def book_money(
@@ -246,9 +275,32 @@ def next_ema(ema: int, price: int) -> int:
 
 
 def exchange_spot(
+    state: State,
+    maker_holding: Holding,
+    maker: Order,
+    taker_holding: Holding,
+    taker: Order,
+    qty: int,
+    trade_id: int,
+    out: list[Event],
+) -> None:
+    """Move base against quote for both sides of a spot trade, the fees in quote."""
+    market = taker_holding.market
+    price = maker.price
+    notional = qty * price * market.unit_value
+    taker_fee = fee(notional, market.taker_fee_ppm)
+    maker_fee = maker_fee_on(market, notional, taker_fee)
+    state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
+    out.append(_traded(market, trade_id, price, qty, maker, maker_fee, 0, taker, taker_fee, 0))
+    book_spot(maker_holding, maker, qty, notional, maker_fee, trade_id, out)
+    book_spot(taker_holding, taker, qty, notional, taker_fee, trade_id, out)
+    market.trade_ema = next_ema(market.trade_ema, price)
+
+
+def book_spot(
     holding: Holding, order: Order, qty: int, notional: int, paid_fee: int, trade_id: int, out: list[Event]
 ) -> None:
-    """Move base against quote for one side of a spot trade, the fee in quote."""
+    """Book one side of a spot trade."""
     market = holding.market
     base = holding.account.balance(market.base_asset)
     quote = holding.quote

@@ -54,14 +54,13 @@ def unrealized(holding: Holding) -> int:
 def loss_to_mark(market: Market, sign: int, price: int) -> int:
     """Return what one lot loses at once when it fills at `price`: the mark price compensation. Units: money."""
     gap = (price - market.mark_price) * sign
-    return gap * market.unit_value if gap > 0 else 0
+    return gap * market.unit_value if gap > 0 and not market.is_spot else 0
 
 
 def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int) -> int:
     """Return what a fill costs its scope at once: the loss to mark and the fee. Rounds: fees up."""
     cost = fee(lots * price * market.unit_value, fee_ppm) if fee_ppm > 0 else 0
-    gap = (price - market.mark_price) * sign
-    return cost + gap * market.unit_value * lots if gap > 0 and not market.is_spot else cost
+    return cost + loss_to_mark(market, sign, price) * lots
 
 
 def recount(holding: Holding, order: Order, lots: int) -> None:
@@ -76,26 +75,22 @@ def recount(holding: Holding, order: Order, lots: int) -> None:
     sums.notional += lots * price
     if order.reduce_only:
         sums.reduce_qty += lots
-    if market.maker_fee_ppm > 0:
+    if may_cost(market, order):
         sums.fee += lots * fee_for_each_lot(price, market.unit_value, market.maker_fee_ppm)
-    if not market.is_spot:
-        gap = (price - market.mark_price) * order.sign
-        if gap > 0:
-            sums.loss += lots * gap * market.unit_value
+        sums.loss += lots * loss_to_mark(market, order.sign, price)
+
+
+def may_cost(market: Market, order: Order) -> bool:
+    """Tell whether a fill at its price may cost a resting order's scope something at once: a loss to mark, or a fee."""
+    return (order.price - market.mark_price) * order.sign > 0 or market.maker_fee_ppm > 0
 
 
 def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> SideSums:
     """Return a side's sums with one order more, its fees at `fee_ppm`."""
     lots = order.leaves
     price = order.price
-    fees = side.fee
-    if fee_ppm > 0:
-        fees += lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
-    loss = side.loss
-    if not market.is_spot:
-        gap = (price - market.mark_price) * order.sign
-        if gap > 0:
-            loss += lots * gap * market.unit_value
+    fees = side.fee + lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
+    loss = side.loss + lots * loss_to_mark(market, order.sign, price)
     reduced = side.reduce_qty + lots if order.reduce_only else side.reduce_qty
     return SideSums(side.qty + lots, reduced, side.notional + lots * price, fees, loss)
 

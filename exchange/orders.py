@@ -17,7 +17,7 @@ from exchange.events import (
     OrderTriggered,
 )
 from exchange.instrument import MarketStatus
-from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
+from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, OPEN_ORDERS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, Market, State, request_of
 
@@ -40,8 +40,8 @@ def check_request(holding: Holding, order: Order, request: PlaceOrder, *, waits:
     reject = entry.check_form(holding, request)
     if reject is None:
         reject = entry.check_qty(holding, order, request)
-    if reject is None:
-        reject = entry.check_room(holding, 1)
+    if reject is None and len(holding.orders) + len(holding.triggers) >= OPEN_ORDERS_MAX:
+        reject = Reject.TOO_MANY_ORDERS
     if reject is not None:
         return reject
     if waits:
@@ -301,7 +301,9 @@ def check_batch(holding: Holding, command: PlaceBatch, time_ms: int) -> CommandR
             return CommandRejected(reject, reject.field, at)
         if not entry.is_trigger(request):
             orders.append(order)
-    reject = entry.check_room(holding, len(requests)) or check_batch_crossing(orders)
+    reject = check_batch_crossing(orders)
+    if len(holding.orders) + len(holding.triggers) + len(requests) > OPEN_ORDERS_MAX:
+        reject = Reject.TOO_MANY_ORDERS
     if reject is None:
         leverage_e2 = margins.leverage_of(holding)
         reject = entry.check_batch_money(holding, orders, named or leverage_e2 if leverage_e2 else 0)
