@@ -87,7 +87,7 @@ def place(state: State, command: PlaceOrder, time_ms: int, out: list[Event]) -> 
         if repeated is not None:
             out.append(repeated)
             return
-    holding = market.holding(account)
+    holding = market.holdings.get(command.account_id) or market.holding(account)
     order = resting.order_from(account, command)
     waits = entry.is_trigger(command)
     reject = check_request(holding, order, command, waits=waits, time_ms=time_ms)

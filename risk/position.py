@@ -45,19 +45,24 @@ class Position:
         A close divides the entry notional once, the remainder stays with the position; a flip is a close, then an
         opening. Rounds: the released entry notional towards zero.
         """
-        before = self.entry_notional
-        realized = 0
         held = self.qty * sign
-        if held < 0:
-            closed = min(qty, -held)
-            released = div_to_zero(before * closed, -held)
-            realized = -sign * closed * price * unit_value - released
-            self.entry_notional = before - released
-            self.qty += sign * closed
-            qty -= closed
-        if qty > 0:
-            self.entry_notional += sign * qty * price * unit_value
-            self.qty += sign * qty
+        if held >= 0:
+            self._open(sign, qty, price, unit_value)
+            return 0
+        closed = min(-held, qty)
+        before = self.entry_notional
+        released = div_to_zero(before * closed, -held)
+        realized = -sign * closed * price * unit_value - released
+        self.entry_notional = before - released
+        self.qty += sign * closed
         self.realized_pnl += realized
-        self.owner.value += abs(self.entry_notional) - abs(before)
+        self.owner.value += released * sign  # a sell releases a long's positive notional, a buy a short's negative one
+        if closed < qty:
+            self._open(sign, qty - closed, price, unit_value)
         return realized
+
+    def _open(self, sign: int, qty: int, price: int, unit_value: int) -> None:
+        value = qty * price * unit_value
+        self.qty += sign * qty
+        self.entry_notional += sign * value
+        self.owner.value += value
