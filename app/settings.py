@@ -11,6 +11,8 @@ from app.faults import SettingsInvalid
 
 Feed: TypeAlias = Literal["synthetic", "file", "none"]
 
+URL_UNREADABLE: Final = "cannot be read as a URL: is a character in its password not percent-encoded?"
+
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "none": "none"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -129,8 +131,12 @@ class _Reader:
         text = self.text(name, "")
         if not text:
             return None
-        # The value may hold a password: the message does not repeat it.
-        if urlsplit(text).scheme not in {"postgresql", "postgres"}:
+        # The value may hold a password: neither the message nor what caused it repeats it.
+        try:
+            scheme = urlsplit(text).scheme
+        except ValueError:
+            raise SettingsInvalid(name, URL_UNREADABLE) from None
+        if scheme not in {"postgresql", "postgres"}:
             raise SettingsInvalid(name, "must begin with postgresql://")
         return text
 

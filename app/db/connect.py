@@ -5,15 +5,24 @@ from typing import TypeAlias
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.faults import SettingsInvalid
+from app.settings import URL_UNREADABLE
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def connect(url: str, *, timeout_s: float = 10.0, command_timeout_s: float | None = None) -> Connection:
     """One connection of asyncpg; `command_timeout_s` bounds each question on it, for a server that went without a word.
 
-    Raises: OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError.
+    Raises: OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError; SettingsInvalid for a URL that cannot be
+    meant.
     """
-    return await asyncpg.connect(url, timeout=timeout_s, command_timeout=command_timeout_s)
+    try:
+        return await asyncpg.connect(url, timeout=timeout_s, command_timeout=command_timeout_s)
+    except asyncpg.InterfaceError:  # some of them are ValueErrors too, and say what is wrong
+        raise
+    except (ValueError, OverflowError):  # what they say may be a piece of the password
+        raise SettingsInvalid("DATABASE_URL", URL_UNREADABLE) from None
 
 
 def engine_for(url: str, *, connections_max: int = 5, command_timeout_s: float | None = None) -> AsyncEngine:

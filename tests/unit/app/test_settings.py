@@ -1,7 +1,9 @@
+import traceback
 from pathlib import Path
 
 import pytest
 
+from app.db.connect import connect
 from app.faults import SettingsInvalid
 from app.settings import Settings, from_environment
 
@@ -50,6 +52,7 @@ def test_an_empty_value_is_an_absent_one() -> None:
         ("PORT", "8080.0"),
         ("PORT", "٨٠٨٠"),
         ("DATABASE_URL", "mysql://db"),
+        ("DATABASE_URL", "postgresql://me:pa[55@db/x"),
         ("EVERMARK_DEMO", "maybe"),
         ("EVERMARK_FEED", "oracle"),
         ("EVERMARK_BATCH_MAX", "0"),
@@ -74,3 +77,13 @@ def test_secrets_do_not_show() -> None:
     with pytest.raises(SettingsInvalid) as said:
         from_environment({"DATABASE_URL": "mysql://me:pa55@db/x"})
     assert "pa55" not in str(said.value)
+
+
+@pytest.mark.spec("RUN-009")
+@pytest.mark.parametrize("rest", ["pa55/x@127.0.0.1/db", "me@127.0.0.1:pa55/db", "me@127.0.0.1:99999999/db"])
+async def test_a_url_that_only_connecting_finds_wrong_is_named_and_not_shown(rest: str) -> None:
+    url = from_environment({"DATABASE_URL": f"postgresql://me:{rest}"}).database_url
+    assert url is not None
+    with pytest.raises(SettingsInvalid, match="^DATABASE_URL ") as said:
+        await connect(url)
+    assert "pa55" not in "".join(traceback.format_exception(said.value))
