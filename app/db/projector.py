@@ -40,6 +40,7 @@ MINUTE_MS: Final = 60_000
 _TIMEOUT_S: Final = 60.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
+_CHECKPOINT: Final = "SELECT seq FROM projector WHERE name = $1"
 _MOVE: Final = "UPDATE projector SET seq = $1, time_ms = $2 WHERE name = $3 AND seq = $4"
 # Rows travel as text: that costs a quarter of what asyncpg needs to make binary numerics of our integers.
 _CHUNK_ROWS: Final = 500
@@ -365,7 +366,7 @@ class Projector:
                 connection = self._connection
                 if connection is None or connection.is_closed():
                     connection = self._connection = await _connected(self._url)
-                    if await connection.fetchval("SELECT seq FROM projector WHERE name = $1", NAME) == batch.seq:
+                    if await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
                         return
                 await self._write(connection, batch, orders, candles)
                 return
@@ -385,6 +386,9 @@ class Projector:
     ) -> None:
         async with connection.transaction():
             if await connection.execute(_MOVE, batch.seq, batch.time_ms, NAME, self.seq) != "UPDATE 1":
+                # The commit of a session that we lost may have ended only while this one waited for the row.
+                if await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
+                    return
                 raise ProjectionConflict(f"The checkpoint is no longer at {self.seq}: something else writes.")
             if orders:
                 await connection.copy_to_table("orders_in", source=_chunks(orders), columns=_ORDER_COLUMNS)

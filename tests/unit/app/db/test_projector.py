@@ -167,6 +167,43 @@ async def test_a_write_whose_answer_is_lost(
         await projector.close()
 
 
+SLOW_COMMIT = """
+CREATE FUNCTION wait_for_it() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON projector DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait_for_it();
+"""
+
+
+@pytest.mark.spec("PROJ-001")
+async def test_a_commit_that_ends_after_its_session_was_lost(database: str, admin: Connection) -> None:
+    """The next session reads the old checkpoint, waits for the row, and finds that the rows have landed."""
+    projector = Projector(database, interval_ms=0)
+    await projector.open()
+    exchange = Exchange()
+    for seq, command in enumerate(opening(), 1):
+        projector.tell(seq, NOW_MS, command, exchange.apply(command, NOW_MS))
+    await projector.settle()
+    await admin.execute(SLOW_COMMIT)
+    await admin.execute("SELECT pg_advisory_lock(42)")
+    projector.tell(OPENED_SEQ + 1, NOW_MS, Tick(), exchange.apply(order(qty=7), NOW_MS))
+    waiting = "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = $1 AND pid <> pg_backend_pid()"
+    await until_async(lambda: admin.fetchval(waiting, "advisory"))
+    lost = projector._connection
+    assert lost is not None
+    lost.terminate()
+    await until_async(lambda: admin.fetchval(waiting, "transactionid"))
+    await admin.execute("SELECT pg_advisory_unlock(42)")
+    await projector.settle()
+    assert projector.failure is None
+    assert projector.seq == OPENED_SEQ + 1 == await admin.fetchval("SELECT seq FROM projector")
+    assert await admin.fetchval("SELECT array_agg(qty) FROM orders") == [7]
+    projector.tell(OPENED_SEQ + 2, NOW_MS, Tick(), exchange.apply(order(qty=8), NOW_MS))
+    await projector.settle()
+    assert await admin.fetchval("SELECT count(*) FROM orders") == 2
+    await projector.close()
+
+
 @pytest.mark.spec("PROJ-002")
 async def test_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
