@@ -158,7 +158,7 @@ def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:
         refuse(Reject.ONLY_ISOLATED, out)
     elif holding.position.qty == 0:
         refuse(Reject.NO_POSITION, out)
-    elif amount > margins.available(account, market.quote_asset):
+    elif amount > 0 and amount > margins.available(account, market.quote_asset):
         refuse(Reject.INSUFFICIENT_BALANCE, out)
     elif amount < 0 and not may_draw(holding, -amount):
         refuse(Reject.MARGIN_TOO_LOW, out)

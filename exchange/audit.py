@@ -19,7 +19,7 @@ def audit(exchange: Exchange) -> list[str]:
     for account in state.accounts.values():
         for holding in account.holdings.values():
             known += len(holding.orders) + len(holding.triggers)
-            if holding.orders and not holding.market.is_spot:
+            if holding.orders:
                 quoting[account.account_id] = quoting.get(account.account_id, 0) + len(holding.orders)
             _audit_holding(holding, broken)
     if known != len(state.orders):

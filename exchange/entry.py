@@ -8,6 +8,7 @@ from typing import Final
 from engine.matching import fillable, in_reach, would_take
 from engine.order import Order, TimeInForce, TriggerEvent
 from exchange import margins
+from exchange.bearing import bearable, bears_close
 from exchange.commands import PlaceOrder
 from exchange.instrument import MarketStatus
 from exchange.limits import (
@@ -20,7 +21,7 @@ from exchange.limits import (
 from exchange.rejects import Reject
 from exchange.state import Holding, Market
 from risk.fixed import div_half_up
-from risk.margin import PPM, fee_for_each_lot
+from risk.margin import LEVERAGE_SCALE, PPM, fee_for_each_lot
 
 EMA_SCALE: Final = 10**9
 
@@ -36,6 +37,8 @@ def check_form(holding: Holding, request: PlaceOrder) -> Reject | None:
         return Reject.INVALID_TIME_IN_FORCE
     if request.post_only and (price == 0 or time_in_force is TimeInForce.IOC or time_in_force is TimeInForce.FOK):
         return Reject.INVALID_POST_ONLY
+    if request.close_on_trigger and not is_trigger(request):
+        return Reject.INVALID_TRIGGER
     if request.icebergs and not may_have_icebergs(request):
         return Reject.INVALID_ICEBERGS
     if len(request.oco) > OCO_LENGTH_MAX:
@@ -43,8 +46,8 @@ def check_form(holding: Holding, request: PlaceOrder) -> Reject | None:
     if len(request.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
         return Reject.INVALID_CLIENT_ORDER_ID
     if market.is_spot:
-        is_taken = not (request.reduce_only or request.close_on_trigger or request.is_close)
-        return None if is_taken else Reject.NOT_ON_SPOT
+        is_refused = request.reduce_only or request.close_on_trigger or request.is_close
+        return Reject.NOT_ON_SPOT if is_refused or request.leverage_e2 not in (0, LEVERAGE_SCALE) else None
     if request.leverage_e2 and holding.account.is_isolated:
         is_taken = 100 <= request.leverage_e2 <= market.leverage_max_e2
         return None if is_taken else Reject.INVALID_LEVERAGE
@@ -82,6 +85,8 @@ def check_qty(holding: Holding, order: Order, request: PlaceOrder) -> Reject | N
     """Check quantity bounds and minimum notional, which a full close of the position need not meet."""
     market = holding.market
     qty = request.qty
+    if qty < 0:
+        return Reject.INVALID_QTY
     if request.is_close and qty == 0:
         return None
     if qty and holding.position.qty == -qty * order.sign:
@@ -116,25 +121,34 @@ def range_edge(market: Market, sign: int, time_ms: int) -> int:
     return market.high_edge(reference) if sign > 0 else market.low_edge(reference)
 
 
-def check_status(holding: Holding, order: Order, time_ms: int) -> Reject | None:
+def check_status(holding: Holding, order: Order, replaced: Order | None, time_ms: int) -> Reject | None:
     """Check that the market takes this kind of order now."""
     market = holding.market
     if market.status is not MarketStatus.TRADING:
-        is_taken = market.status is MarketStatus.REDUCE_ONLY and (order.reduce_only or is_reducing(holding, order))
+        is_taken = market.status is MarketStatus.REDUCE_ONLY and only_reduces(holding, order, replaced)
         if not is_taken:
             return Reject.MARKET_CLOSED
     if market.is_spot:
         return None
     if market.mark_price == 0:
         return Reject.NO_PRICE
-    if is_index_old(market, time_ms) and not (order.reduce_only or is_reducing(holding, order)):
+    if is_index_old(market, time_ms) and not only_reduces(holding, order, replaced):
         return Reject.NO_PRICE
     return None
 
 
-def is_reducing(holding: Holding, order: Order) -> bool:
-    """Tell whether the order, filled in full by itself, only makes the position smaller."""
-    return 0 < order.leaves <= -holding.position.qty * order.sign
+def only_reduces(holding: Holding, order: Order, replaced: Order | None) -> bool:
+    """Tell whether the order, with all that rests on its side, can only make the position smaller."""
+    if order.reduce_only:
+        return True
+    room = -holding.position.qty * order.sign
+    if room < order.leaves:
+        return False
+    margins.refresh(holding)
+    beside = holding.buys.qty if order.sign > 0 else holding.sells.qty
+    if replaced is not None:
+        beside -= replaced.leaves
+    return order.leaves + beside <= room
 
 
 def check_reduce_only(holding: Holding, order: Order) -> Reject | None:
@@ -181,7 +195,7 @@ def check_entry(
     `leverage_e2` is the leverage that will count, 0 under cross; `replaced` the resting order whose place it takes.
     """
     market = holding.market
-    reject = check_status(holding, order, time_ms)
+    reject = check_status(holding, order, replaced, time_ms)
     if reject is None and order.reduce_only:
         reject = check_reduce_only(holding, order)
     if reject is None:
@@ -210,11 +224,7 @@ def is_sure_to_fill(market: Market, order: Order) -> bool:
     for maker in in_reach(market.book, order):
         if maker.owner_id == order.owner_id:
             continue
-        account = market.holdings[maker.account_id].account
-        cost = margins.cost_to_fill(market, maker.sign, maker.price, maker.leaves, market.maker_fee_ppm)
-        cost = costs[maker.account_id] = costs.get(maker.account_id, 0) + cost
-        funds = 0 if account.is_isolated else margins.equity(account, market.quote_asset)
-        if maker.reduce_only or maker.oco or (cost > max(0, funds) and not market.is_spot):
+        if maker.reduce_only or maker.oco or not is_sure_to_trade(market, maker, costs):
             unsure += maker.leaves
         else:
             sure += maker.leaves
@@ -224,6 +234,17 @@ def is_sure_to_fill(market: Market, order: Order) -> bool:
     is_sure = fillable(market.book, order)
     order.leaves -= unsure
     return is_sure
+
+
+def is_sure_to_trade(market: Market, maker: Order, costs: dict[int, int]) -> bool:
+    """Tell whether a resting order's account can bear its fill, after the fills before it (`costs` by account id)."""
+    holding = market.holdings[maker.account_id]
+    fee_ppm = market.maker_fee_ppm
+    if market.is_spot or holding.account.is_isolated:
+        return bearable(holding, maker, maker.price, maker.leaves, fee_ppm) == maker.leaves
+    cost = margins.cost_to_fill(market, maker.sign, maker.price, maker.leaves, fee_ppm)
+    cost = costs[maker.account_id] = costs.get(maker.account_id, 0) + cost
+    return cost == 0 or cost <= margins.equity(holding.account, market.quote_asset)
 
 
 def check_spot_funds(holding: Holding, order: Order, request: PlaceOrder, replaced: Order | None) -> Reject | None:
@@ -250,13 +271,20 @@ def check_margin(
     left = margins.available(holding.account, market.quote_asset, holding)
     left -= margins.reserve(holding, buys, sells, leverage_e2, held_margin)
     if not leverage_e2:
-        return None if left >= held_margin else check_reducing(holding, order, fee_ppm)
-    if holding.position.leverage_e2 != leverage_e2:
-        left -= leverage_gap(holding, leverage_e2)
-        if left < 0:
-            return Reject.INSUFFICIENT_BALANCE
-    if left < 0 or is_reducing(holding, order) or not is_position_sound(holding, leverage_e2):
-        return check_reducing(holding, order, fee_ppm)
+        return None if left >= held_margin else check_reducing(holding, order, replaced, fee_ppm)
+    left -= leverage_gap(holding, leverage_e2)
+    if left < 0 and holding.position.leverage_e2 != leverage_e2:
+        return Reject.INSUFFICIENT_BALANCE
+    if left < 0 or not is_position_sound(holding, leverage_e2):
+        return check_reducing(holding, order, replaced, fee_ppm)
+    return check_isolated_fill(holding, order, fee_ppm)
+
+
+def check_isolated_fill(holding: Holding, order: Order, fee_ppm: int) -> Reject | None:
+    """Check that an isolated position can close at the order's limit out of its own margin."""
+    closing = min(order.leaves, -holding.position.qty * order.sign)
+    if closing > 0 and not bears_close(holding, order.sign, order.price, closing, fee_ppm):
+        return Reject.PAST_BANKRUPTCY
     return None
 
 
@@ -274,30 +302,34 @@ def check_batch_money(holding: Holding, orders: list[Order], leverage_e2: int) -
     held_margin = margins.position_margin(holding, leverage_e2)
     left = margins.available(account, market.quote_asset, holding)
     left -= margins.reserve(holding, buys, sells, leverage_e2, held_margin)
-    if leverage_e2:
-        is_covered = left >= leverage_gap(holding, leverage_e2) and is_position_sound(holding, leverage_e2)
-    else:
-        is_covered = left >= held_margin
-    return None if is_covered else Reject.INSUFFICIENT_BALANCE
+    if not leverage_e2:
+        return None if left >= held_margin else Reject.INSUFFICIENT_BALANCE
+    if left < leverage_gap(holding, leverage_e2) or not is_position_sound(holding, leverage_e2):
+        return Reject.INSUFFICIENT_BALANCE
+    for order in orders:
+        reject = check_isolated_fill(holding, order, max(market.taker_fee_ppm, market.maker_fee_ppm))
+        if reject is not None:
+            return reject
+    return None
 
 
-def check_reducing(holding: Holding, order: Order, fee_ppm: int) -> Reject | None:
+def check_reducing(holding: Holding, order: Order, replaced: Order | None, fee_ppm: int) -> Reject | None:
     """Check an order that the margin does not cover: it may pass if it only reduces, and leaves nothing below zero."""
     market = holding.market
-    if not order.reduce_only and not is_reducing(holding, order):
+    if not only_reduces(holding, order, replaced):
         return Reject.INSUFFICIENT_BALANCE if is_scope_sound(holding) else Reject.BELOW_INITIAL_MARGIN
-    if not order.reduce_only:
-        margins.refresh(holding)
-        side = holding.buys.qty if order.sign > 0 else holding.sells.qty
-        if order.leaves + side > abs(holding.position.qty):
-            return Reject.INSUFFICIENT_BALANCE
+    if holding.account.is_isolated:
+        return check_isolated_fill(holding, order, fee_ppm)
     loss = margins.loss_to_mark(market, order.sign, order.price)
     loss += fee_for_each_lot(order.price, market.unit_value, fee_ppm)
-    return Reject.PAST_BANKRUPTCY if loss * order.leaves > margins.scope_equity(holding) else None
+    is_bearable = loss * order.leaves <= margins.equity(holding.account, market.quote_asset)
+    return None if is_bearable else Reject.PAST_BANKRUPTCY
 
 
 def leverage_gap(holding: Holding, leverage_e2: int) -> int:
     """Return what must be added to an isolated position's margin for another leverage; 0 when it has enough."""
+    if holding.position.leverage_e2 == leverage_e2:
+        return 0
     backing = holding.position.margin + min(0, margins.unrealized(holding))
     return max(0, margins.position_margin(holding, leverage_e2) - backing)
 
@@ -305,9 +337,7 @@ def leverage_gap(holding: Holding, leverage_e2: int) -> int:
 def is_position_sound(holding: Holding, leverage_e2: int) -> bool:
     """Tell whether an isolated position's equity, topped up to a new leverage, covers its initial margin."""
     position = holding.position
-    equity = position.margin + margins.unrealized(holding)
-    if position.leverage_e2 != leverage_e2:
-        equity += leverage_gap(holding, leverage_e2)
+    equity = position.margin + margins.unrealized(holding) + leverage_gap(holding, leverage_e2)
     return equity >= margins.position_margin(holding, leverage_e2)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from engine.matching import next_maker, self_match, trade
 from engine.order import Order, OrderStatus, TimeInForce
-from exchange import margins, resting
+from exchange import bearing, margins, resting, shedding
 from exchange.commands import PlaceOrder
 from exchange.entry import EMA_SCALE
 from exchange.events import BalanceChanged, CancelReason, Cause, Event, OrderReduced, PositionChanged, Traded
@@ -17,6 +17,15 @@ EMA_LENGTH: Final = 61
 
 def execute(state: State, holding: Holding, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]) -> None:
     """Match an order that passed its checks; then let the rest of it rest, or cancel it."""
+    match_and_rest(state, holding, order, request, time_ms, out)
+    if len(holding.kin) > 1:
+        shedding.shed_kin(state, holding, out)
+
+
+def match_and_rest(
+    state: State, holding: Holding, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]
+) -> None:
+    """Match an order, and do with its rest what its time in force says."""
     reason = match(state, holding, order, time_ms, out)
     if reason is None:
         if order.leaves == 0:
@@ -24,7 +33,7 @@ def execute(state: State, holding: Holding, order: Order, request: PlaceOrder, t
             return
         time_in_force = request.time_in_force
         if request.price and (time_in_force is TimeInForce.GTC or time_in_force is TimeInForce.DAY):
-            resting.rest(state, holding, order)
+            resting.rest(state, holding, order, request)
             return
         reason = CancelReason.IMMEDIATE
     resting.end(state, holding, order, reason, out)
@@ -50,13 +59,14 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
             continue
         qty = min(order.leaves, maker.tip)
         if is_careful:
-            qty = bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
+            qty = bearing.bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
             if qty == 0:
                 return CancelReason.BANKRUPTCY
-        if maker_holding.account.is_isolated or margins.may_cost(market, maker):
-            qty = bearable(maker_holding, maker, maker.price, qty, market.maker_fee_ppm)
+        if market.is_spot or maker_holding.account.is_isolated or margins.may_cost(market, maker):
+            qty = bearing.bearable(maker_holding, maker, maker.price, qty, market.maker_fee_ppm)
             if qty == 0:
-                resting.cancel(state, maker_holding, maker, CancelReason.BANKRUPTCY, out)
+                reason = CancelReason.MARGIN if market.is_spot else CancelReason.BANKRUPTCY
+                resting.cancel(state, maker_holding, maker, reason, out)
                 continue
         settle(state, maker_holding, maker, holding, order, qty, time_ms, out)
     return None
@@ -79,61 +89,6 @@ def meet_self(state: State, maker_holding: Holding, maker: Order, taker: Order, 
         out.append(OrderReduced(taker.order_id, taker.account_id, market.market_id, taker.leaves, reason))
 
 
-def bearable(holding: Holding, order: Order, price: int, qty: int, fee_ppm: int) -> int:
-    """Return how much of a fill the order's scope can bear with its equity staying at zero or above.
-
-    All of it, nothing, or under isolated margin only the part that closes the position. Units: lots.
-    """
-    market = holding.market
-    sign = order.sign
-    if market.is_spot:
-        return qty
-    if not holding.account.is_isolated:
-        cost = margins.cost_to_fill(market, sign, price, qty, fee_ppm)
-        return qty if cost == 0 or margins.equity(holding.account, market.quote_asset) >= cost else 0
-    closing = max(0, min(qty, -holding.position.qty * sign))
-    if closing and not _bears_close(holding, sign, price, closing, fee_ppm):
-        return 0
-    if closing < qty and not _bears_opening(holding, sign, price, qty, fee_ppm):
-        return closing
-    return qty
-
-
-def _bears_close(holding: Holding, sign: int, price: int, lots: int, fee_ppm: int) -> bool:
-    """Tell whether an isolated position can close some lots at a price out of its own margin and equity."""
-    market = holding.market
-    position = holding.position
-    value = lots * price * market.unit_value
-    paid_fee = fee(value, fee_ppm)
-    released = abs(position.entry_notional) * lots // abs(position.qty)
-    realized = sign * (released - value)
-    equity_after = position.margin + margins.unrealized(holding) - paid_fee
-    equity_after -= margins.loss_to_mark(market, sign, price) * lots
-    return equity_after >= 0 and position.margin + realized >= paid_fee
-
-
-def _bears_opening(holding: Holding, sign: int, price: int, qty: int, fee_ppm: int) -> bool:
-    """Tell whether an isolated account's free balance, with what a close sets free, carries the opening part."""
-    market = holding.market
-    position = holding.position
-    leverage_e2 = position.leverage_e2
-    free = holding.quote.amount - holding.quote.locked - fee(qty * price * market.unit_value, fee_ppm)
-    held = position.qty * sign
-    entry = position.owner.value
-    margin_now = 0
-    if held > 0:
-        margin_now = margins.initial_margin(market, held, entry, leverage_e2)
-    elif held < 0:
-        entry -= abs(position.entry_notional)
-        closed_value = -held * price * market.unit_value
-        free += position.margin - sign * closed_value - position.entry_notional
-    opened = qty + min(held, 0)
-    entry += opened * price * market.unit_value
-    needed = margins.initial_margin(market, qty + held, entry, leverage_e2) - margin_now
-    needed += margins.loss_to_mark(market, sign, price) * opened
-    return free >= needed
-
-
 def settle(
     state: State,
     maker_holding: Holding,
@@ -151,6 +106,8 @@ def settle(
     maker.time_ms = taker.time_ms = time_ms
     trade_id = state.next_trade_id
     state.next_trade_id = trade_id + 1
+    is_reduced = maker_holding.position.qty * maker.sign < 0
+    is_taker_reduced = taker_holding.position.qty * taker.sign < 0
     if market.is_spot:
         exchange_spot(state, maker_holding, maker, taker_holding, taker, qty, trade_id, out)
     else:
@@ -163,13 +120,21 @@ def settle(
         resting.shrink_oco(state, maker_holding, maker, qty, out)
     if taker.oco:
         resting.shrink_oco(state, taker_holding, taker, qty, out)
-    if maker_holding.reduce_only_count:
-        resting.fit_reduce_only(state, maker_holding, out)
-    if taker_holding.reduce_only_count:
-        resting.fit_reduce_only(state, taker_holding, out)
+    if is_reduced:
+        after_reduction(state, maker_holding, out)
+    if is_taker_reduced:
+        after_reduction(state, taker_holding, out)
     if price != market.last_price:
         market.last_price = price
-        state.fired.extend(market.last_triggers.reached(price))
+        resting.fire_later(state, market.last_triggers.reached(price))
+
+
+def after_reduction(state: State, holding: Holding, out: list[Event]) -> None:
+    """Fit what rests to a position that shrank or turned: orders that only reduced it may add risk now."""
+    if holding.reduce_only_count:
+        resting.fit_reduce_only(state, holding, out)
+    if holding.orders and margins.available(holding.account, holding.market.quote_asset) < 0:
+        shedding.shed(state, holding.account, out)
 
 
 def exchange_position(

@@ -7,7 +7,7 @@ MONEY_MAX: Final = 10**18
 """Largest amount of one transfer: 10^10 units of an asset."""
 PRICE_MAX: Final = 10**15
 QTY_MAX: Final = 10**15
-OPEN_ORDERS_MAX: Final = 1000
+OPEN_ORDERS_MAX: Final = 200
 """Orders of one account in one market, resting and waiting."""
 ACCOUNTS_PER_OWNER_MAX: Final = 100
 BATCH_ORDERS_MAX: Final = 50

@@ -1,14 +1,14 @@
 """Commands about assets, indices and markets: list and halt."""
 
 from engine.order import TriggerEvent
-from exchange import orders
+from exchange import orders, resting
 from exchange.answers import refuse
 from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus
 from exchange.events import AssetListed, Event, IndexListed, MarketListed, MarketStatusChanged
-from exchange.instrument import Instrument, InstrumentKind
+from exchange.instrument import Instrument, InstrumentKind, MarketStatus
 from exchange.limits import PRICE_MAX, QTY_MAX
 from exchange.rejects import Reject
-from exchange.state import Index, Market, State, Treasury
+from exchange.state import Index, Market, State, Treasury, request_of
 from risk.margin import PPM
 
 DECIMALS_MAX = 8
@@ -103,11 +103,20 @@ def are_rates_sound(instrument: Instrument) -> bool:
     if instrument.kind is InstrumentKind.SPOT:
         return True
     return (
-        instrument.index_id != 0
+        instrument.kind is InstrumentKind.FUTURE
+        and instrument.index_id != 0
         and 0 < instrument.maintenance_ppm < instrument.initial_ppm <= PPM
         and 0 <= instrument.maintenance_slope_ppb <= instrument.initial_slope_ppb
         and 1 <= instrument.leverage_max <= PPM // instrument.initial_ppm
     )
+
+
+def hold_back(state: State, market: Market) -> None:
+    """Let triggers that were met and wait for their turn wait for their price again: the market takes no orders now."""
+    for trigger in list(state.fired.values()):
+        if request_of(trigger.order).market_id == market.market_id:
+            del state.fired[trigger.order.order_id]
+            market.triggers(trigger.event).add(trigger)
 
 
 def set_market_status(state: State, command: SetMarketStatus, time_ms: int, out: list[Event]) -> None:
@@ -117,7 +126,9 @@ def set_market_status(state: State, command: SetMarketStatus, time_ms: int, out:
         refuse(Reject.UNKNOWN_MARKET, out)
         return
     market.status = command.status
+    if command.status is MarketStatus.HALTED or command.status is MarketStatus.CANCEL_ONLY:
+        hold_back(state, market)
     out.append(MarketStatusChanged(command.market_id, command.status))
     for event in (TriggerEvent.MARK_PRICE, TriggerEvent.INDEX_PRICE, TriggerEvent.LAST_PRICE):
-        state.fired.extend(market.met(event, market.price(event)))
+        resting.fire_later(state, market.met(event, market.price(event)))
     orders.fire(state, time_ms, out)

@@ -4,7 +4,7 @@ Under cross margin the account is one scope: its balance in the quote asset and 
 each position is a scope of its own, and the balance is what is assigned to none.
 """
 
-from typing import Final
+from typing import Final, final
 
 from engine.order import Order
 from exchange.commands import PlaceOrder
@@ -108,37 +108,59 @@ def refresh(holding: Holding) -> None:
 def sums_with(holding: Holding, coming: list[Order], going: Order | None) -> tuple[SideSums, SideSums]:
     """Return the sums of buys and sells as they would be with some orders more and one less.
 
-    Of an OCO group each side counts the largest member only. A coming order pays as taker, unless it is post-only.
+    Of an OCO group each side counts the most that its members can need. A coming order pays as taker, unless it is post-only.
     """
     market = holding.market
     buys = SideSums()
     sells = SideSums()
-    groups: dict[tuple[str, int], SideSums] = {}
+    groups: dict[tuple[str, int], Group] = {}
     orders = [order for order in holding.orders.values() if order is not going]
     orders.extend(coming)
     for order in orders:
         fee_ppm = market.maker_fee_ppm if order.level is not None else entry_fee_ppm(market, request_of(order))
         if order.oco:
-            sums = with_order(market, SideSums(), order, fee_ppm)
-            key = (order.oco, order.sign)
-            groups[key] = _larger(sums, groups[key]) if key in groups else sums
+            group = groups.get((order.oco, order.sign))
+            if group is None:
+                group = groups[(order.oco, order.sign)] = Group()
+            group.add(market, order, fee_ppm)
         elif order.sign > 0:
             buys = with_order(market, buys, order, fee_ppm)
         else:
             sells = with_order(market, sells, order, fee_ppm)
-    for (_, sign), sums in groups.items():
-        _add(buys if sign > 0 else sells, sums)
+    for (_, sign), group in groups.items():
+        _add(buys if sign > 0 else sells, group.sums())
     return buys, sells
 
 
-def _larger(a: SideSums, b: SideSums) -> SideSums:
-    return SideSums(
-        max(a.qty, b.qty),
-        max(a.reduce_qty, b.reduce_qty),
-        max(a.notional, b.notional),
-        max(a.fee, b.fee),
-        max(a.loss, b.loss),
-    )
+@final
+class Group:
+    """An OCO group's members on one side. Whichever of them fill, they fill no more lots than the largest has, and no
+    lot dearer than the dearest.
+    """
+
+    __slots__ = ("fee", "loss", "price", "qty", "reduce_qty")
+
+    def __init__(self) -> None:
+        self.qty: int = 0
+        self.reduce_qty: int = 0
+        self.price: int = 0
+        self.fee: int = 0
+        self.loss: int = 0
+
+    def add(self, market: Market, order: Order, fee_ppm: int) -> None:
+        """Take a member in."""
+        price = order.price
+        self.qty = max(self.qty, order.leaves)
+        if order.reduce_only:
+            self.reduce_qty = max(self.reduce_qty, order.leaves)
+        self.price = max(self.price, price)
+        self.fee = max(self.fee, fee_for_each_lot(price, market.unit_value, fee_ppm))
+        self.loss = max(self.loss, loss_to_mark(market, order.sign, price))
+
+    def sums(self) -> SideSums:
+        """Return what the group adds to its side at the most."""
+        qty = self.qty
+        return SideSums(qty, self.reduce_qty, qty * self.price, qty * self.fee, qty * self.loss)
 
 
 def _add(total: SideSums, sums: SideSums) -> None:
@@ -193,6 +215,8 @@ def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, hel
     held = position.qty * sign
     lots = sums.qty - sums.reduce_qty
     entry = position.owner.value
+    if len(holding.kin) > 1:
+        entry += resting_of_kin(holding)
     if held >= 0:
         entry += sums.notional * market.unit_value
     else:
@@ -205,6 +229,16 @@ def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, hel
     return needed + added if added > 0 else needed
 
 
+def resting_of_kin(holding: Holding) -> int:
+    """Return what the owner's other accounts would add to their entry notional here if their dearer side filled."""
+    total = 0
+    for other in holding.kin:
+        if other is not holding and other.orders:
+            refresh(other)
+            total += max(other.buys.notional, other.sells.notional)
+    return total * holding.market.unit_value
+
+
 def order_margin(holding: Holding) -> int:
     """Return the reserve of an account's resting orders in a derivatives market at the present mark."""
     if not holding.orders or holding.market.is_spot:
@@ -215,9 +249,9 @@ def order_margin(holding: Holding) -> int:
 
 
 def equity(account: Account, asset_id: int) -> int:
-    """Return what a fill can draw on: the balance less spot locks, under cross with all unrealized pnl."""
+    """Return what an account has in an asset: the balance, under cross with all unrealized pnl."""
     balance = account.balances.get(asset_id)
-    total = balance.amount - balance.locked if balance is not None else 0
+    total = balance.amount if balance is not None else 0
     if account.is_isolated:
         return total
     for holding in account.holdings.values():

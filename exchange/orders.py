@@ -117,7 +117,7 @@ def check_place_batch(state: State, command: PlaceBatch, time_ms: int) -> Comman
     if account is None or market is None:
         reject = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_MARKET
         return CommandRejected(reject, reject.field)
-    return check_batch(market.holding(account), command, time_ms)
+    return check_batch(market.holding(account), command, [], time_ms)
 
 
 def enter(
@@ -155,7 +155,7 @@ def enter_to_wait(state: State, holding: Holding, order: Order, request: PlaceOr
         order.reduce_only = True
     out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.UNTRIGGERED))
     resting.wait(holding, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
-    state.fired.extend(market.met(event, now))
+    resting.fire_later(state, market.met(event, now))
 
 
 def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepeated | None:
@@ -180,7 +180,7 @@ def fire(state: State, time_ms: int, out: list[Event]) -> bool:
     """
     count = 0
     while state.fired and count < TRIGGERS_PER_COMMAND_MAX:
-        trigger = state.fired.pop(0)
+        _, trigger = state.fired.popitem(last=False)
         count += 1
         fire_one(state, trigger.order, time_ms, out)
     if state.fired:
@@ -246,16 +246,16 @@ def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event
         out.extend(repeats)
         return
     holding = market.holding(account)
-    rejected = check_batch(holding, command, time_ms)
+    orders: list[Order] = []
+    rejected = check_batch(holding, command, orders, time_ms)
     if rejected is not None:
         out.append(rejected)
         return
-    for request in command.orders:
-        order = resting.order_from(account, request)
-        waits = entry.is_trigger(request)
-        if not waits:
-            entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
-        enter(state, holding, order, request, waits=waits, time_ms=time_ms, out=out)
+    leverage_e2 = batch_leverage(command)
+    if account.is_isolated and leverage_e2 not in (0, holding.position.leverage_e2):
+        apply_leverage(holding, leverage_e2, out)
+    for order, request in zip(orders, command.orders, strict=True):
+        enter(state, holding, order, request, waits=entry.is_trigger(request), time_ms=time_ms, out=out)
     fire(state, time_ms, out)
 
 
@@ -271,26 +271,30 @@ def batch_repeats(state: State, account: Account, command: PlaceBatch) -> list[O
 
 
 def batch_leverage(command: PlaceBatch) -> int:
-    """Return the leverage that the batch's orders name; 0 when none does."""
+    """Return the leverage that the batch's orders name, but for waiting ones; 0 when none does."""
     for request in command.orders:
-        if request.leverage_e2:
+        if request.leverage_e2 and not entry.is_trigger(request):
             return request.leverage_e2
     return 0
 
 
-def check_batch(holding: Holding, command: PlaceBatch, time_ms: int) -> CommandRejected | None:
-    """Check a batch: each order by itself, the orders with each other, then the money of all together."""
+def check_batch(holding: Holding, command: PlaceBatch, orders: list[Order], time_ms: int) -> CommandRejected | None:
+    """Check a batch: each order by itself, the orders with each other, then the money of all together.
+
+    `orders` gets the orders that the requests ask for, with their limits.
+    """
     requests = command.orders
     if not 1 <= len(requests) <= BATCH_ORDERS_MAX:
         return CommandRejected(Reject.INVALID_BATCH, "orders")
     account = holding.account
     named = batch_leverage(command)
     client_order_ids: set[str] = set()
-    orders: list[Order] = []
+    entering: list[Order] = []
     for at, request in enumerate(requests):
         order = resting.order_from(account, request)
         reject = check_batch_order(holding, command, request, order, time_ms)
-        if reject is None and account.is_isolated and request.leverage_e2 not in (0, named):
+        waits = entry.is_trigger(request)
+        if reject is None and account.is_isolated and not waits and request.leverage_e2 not in (0, named):
             reject = Reject.INVALID_LEVERAGE
         name = request.client_order_id
         if reject is None and name:
@@ -299,14 +303,15 @@ def check_batch(holding: Holding, command: PlaceBatch, time_ms: int) -> CommandR
             client_order_ids.add(name)
         if reject is not None:
             return CommandRejected(reject, reject.field, at)
-        if not entry.is_trigger(request):
-            orders.append(order)
-    reject = check_batch_crossing(orders)
+        orders.append(order)
+        if not waits:
+            entering.append(order)
+    reject = check_batch_crossing(entering)
     if len(holding.orders) + len(holding.triggers) + len(requests) > OPEN_ORDERS_MAX:
         reject = Reject.TOO_MANY_ORDERS
     if reject is None:
         leverage_e2 = margins.leverage_of(holding)
-        reject = entry.check_batch_money(holding, orders, named or leverage_e2 if leverage_e2 else 0)
+        reject = entry.check_batch_money(holding, entering, named or leverage_e2 if leverage_e2 else 0)
     return None if reject is None else CommandRejected(reject, reject.field)
 
 
@@ -316,7 +321,7 @@ def check_batch_order(
     """Check one order of a batch by all that does not depend on the others or on money."""
     if request.account_id != command.account_id or request.market_id != command.market_id:
         return Reject.INVALID_BATCH
-    if request.time_in_force is TimeInForce.FOK or request.reduce_only or request.is_close:
+    if request.time_in_force is TimeInForce.FOK or request.reduce_only or request.is_close or request.oco:
         return Reject.INVALID_BATCH
     reject = entry.check_form(holding, request)
     if reject is None:
@@ -326,7 +331,7 @@ def check_batch_order(
     if entry.is_trigger(request):
         return check_trigger(holding, order, request)
     market = holding.market
-    reject = entry.check_status(holding, order, time_ms)
+    reject = entry.check_status(holding, order, None, time_ms)
     if reject is None:
         reject = entry.check_range(market, order, is_clamped=False, time_ms=time_ms)
     if reject is None and request.post_only and would_take(market.book, order.sign, order.price):
@@ -433,12 +438,17 @@ def check_amend(
         return Reject.INVALID_TRIGGER
     if market.status is MarketStatus.HALTED or market.status is MarketStatus.CANCEL_ONLY:
         return Reject.MARKET_CLOSED
-    if leaves <= 0 or (is_waiting and holding.triggers[order.order_id] in state.fired):
+    is_whole_close = is_waiting and request_of(order).is_close and leaves == 0
+    if (leaves <= 0 and not is_whole_close) or order.order_id in state.fired:
         return Reject.NOT_AMENDABLE
     if price == order.price and leaves == order.leaves and not command.trigger_price:
         return Reject.NOT_AMENDABLE
-    if command.qty > 0 and price and (leaves + order.filled) * price * market.unit_value < market.notional_min:
+    notional = (leaves + order.filled) * price * market.unit_value
+    if price and not order.reduce_only and notional < market.notional_min:
         return Reject.NOTIONAL_TOO_SMALL
+    needs_price = command.trigger_price and request_of(order).trigger_direction is TriggerDirection.AUTO
+    if needs_price and market.price(holding.triggers[order.order_id].event) == 0:
+        return Reject.NO_PRICE
     return None
 
 
@@ -464,11 +474,11 @@ def amend_waiting(
     if command.trigger_price:
         trigger.price = command.trigger_price
         trigger.extreme = 0
-        if request_of(order).trigger_direction is TriggerDirection.AUTO and now:
+        if request_of(order).trigger_direction is TriggerDirection.AUTO:
             trigger.direction = direction_towards(trigger.price, now)
     book.add(trigger)
     out.append(_amended(market, order, trigger.price, keeps_place=True))
-    state.fired.extend(market.met(trigger.event, now))
+    resting.fire_later(state, market.met(trigger.event, now))
     fire(state, time_ms, out)
 
 

@@ -32,14 +32,28 @@ def observe(state: State, command: UpdateIndexPrice, time_ms: int, out: list[Eve
     last = index.sources.get(source_id)
     if not 0 < price <= PRICE_MAX:
         refuse(Reject.INVALID_PRICE, out)
-    elif last is None and len(index.sources) >= SOURCES_MAX:
+    elif last is None and fresh_count(index, time_ms) >= SOURCES_MAX:
         refuse(Reject.INVALID_TERMS, out)
     elif last is not None and command.source_time_ms < last[1]:
         refuse(Reject.STALE_OBSERVATION, out)
     else:
+        if last is None and len(index.sources) >= SOURCES_MAX:
+            forget_stale(index, time_ms)
         source_time_ms = min(command.source_time_ms, time_ms)
         index.sources[source_id] = (price, source_time_ms)
         out.append(IndexPriceObserved(command.index_id, source_id, price, source_time_ms))
+
+
+def fresh_count(index: Index, time_ms: int) -> int:
+    """Count the sources with an observation that still counts."""
+    return sum([time_ms - observed_ms <= SOURCE_AGE_MAX_MS for _, observed_ms in index.sources.values()])
+
+
+def forget_stale(index: Index, time_ms: int) -> None:
+    """Drop the observations that count no more, to make room for another source."""
+    for source_id, (_, observed_ms) in list(index.sources.items()):
+        if time_ms - observed_ms > SOURCE_AGE_MAX_MS:
+            del index.sources[source_id]
 
 
 def tick(state: State, time_ms: int, out: list[Event]) -> None:
@@ -87,7 +101,7 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     for market_id in index.market_ids:
         market = state.markets[market_id]
         if not market.is_spot:
-            state.fired.extend(market.met(TriggerEvent.INDEX_PRICE, price))
+            resting.fire_later(state, market.met(TriggerEvent.INDEX_PRICE, price))
             set_mark(state, market, price, out)
     return True
 
@@ -96,4 +110,4 @@ def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None
     """Move a market's mark price and collect the triggers it fires."""
     market.set_mark(price)
     out.append(MarkPriceChanged(market.market_id, price))
-    state.fired.extend(market.met(TriggerEvent.MARK_PRICE, price))
+    resting.fire_later(state, market.met(TriggerEvent.MARK_PRICE, price))

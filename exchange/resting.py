@@ -8,20 +8,19 @@ from exchange.events import CancelReason, Event, OrderCancelled, OrderReduced
 from exchange.limits import CLIENT_ORDER_IDS_KEPT, DAY_MS
 from exchange.rejects import Reject
 from exchange.state import Account, ClosedOrder, Holding, State, request_of
+from risk.fixed import div_up
 
 
 def order_from(account: Account, request: PlaceOrder) -> Order:
     """Make the order that a request asks for, without a number yet."""
-    qty = request.qty
-    icebergs = request.icebergs
     order = Order(
         0,
         account.account_id,
         account.owner_id,
         BUY if request.side is Side.BUY else SELL,
         request.price,
-        qty,
-        -(-qty // icebergs) if icebergs > 1 else 0,
+        request.qty,
+        0,
         request.hidden,
         request.reduce_only or request.is_close,
         request.self_match,
@@ -51,8 +50,10 @@ def index_order(state: State, account: Account, order: Order, request: PlaceOrde
         state.day_orders[order.order_id] = order
 
 
-def rest(state: State, holding: Holding, order: Order) -> None:
-    """Put an order into the book and on its holding's list."""
+def rest(state: State, holding: Holding, order: Order, request: PlaceOrder) -> None:
+    """Put an order into the book and on its holding's list. An iceberg's tip is a share of its total quantity."""
+    if request.icebergs > 1:
+        order.peak = div_up(order.filled + order.leaves, request.icebergs)
     holding.market.book.rest(order)
     enlist(state, holding, order)
 
@@ -67,15 +68,20 @@ def enlist(state: State, holding: Holding, order: Order) -> None:
     margins.recount(holding, order, order.leaves)
     if holding.market.is_spot:
         relock(holding)
-    else:
-        account_id = order.account_id
-        state.quoting[account_id] = state.quoting.get(account_id, 0) + 1
+    account_id = order.account_id
+    state.quoting[account_id] = state.quoting.get(account_id, 0) + 1
 
 
 def wait(holding: Holding, trigger: Trigger) -> None:
     """Let a trigger order wait for its price."""
     holding.market.triggers(trigger.event).add(trigger)
     holding.triggers[trigger.order.order_id] = trigger
+
+
+def fire_later(state: State, met: list[Trigger]) -> None:
+    """Queue triggers whose price was met, in order of entry."""
+    for trigger in met:
+        state.fired[trigger.order.order_id] = trigger
 
 
 def relock(holding: Holding) -> None:
@@ -104,7 +110,6 @@ def unlist(state: State, holding: Holding, order: Order, lots: int) -> None:
         holding.mark = margins.STALE
     if holding.market.is_spot:
         relock(holding)
-        return
     account_id = order.account_id
     count = state.quoting[account_id] - 1
     if count:
@@ -157,8 +162,8 @@ def cancel(state: State, holding: Holding, order: Order, reason: CancelReason, o
         unlist(state, holding, order, order.leaves)
     else:
         trigger = holding.triggers.pop(order.order_id)
-        if trigger in state.fired:
-            state.fired.remove(trigger)
+        if order.order_id in state.fired:
+            del state.fired[order.order_id]
         else:
             market.triggers(trigger.event).remove(order.order_id)
     end(state, holding, order, reason, out)
@@ -184,7 +189,7 @@ def fit_reduce_only(state: State, holding: Holding, out: list[Event]) -> None:
         return
     qty = holding.position.qty
     orders = [order for order in holding.orders.values() if order.reduce_only]
-    orders.sort(key=_least_aggressive)
+    orders.sort(key=least_aggressive)
     excess = -abs(qty)
     for order in orders:
         if order.sign * qty < 0:
@@ -198,7 +203,8 @@ def fit_reduce_only(state: State, holding: Holding, out: list[Event]) -> None:
             reduce(state, holding, order, lots=lots, reason=CancelReason.REDUCE_ONLY, out=out)
 
 
-def _least_aggressive(order: Order) -> tuple[int, int]:
+def least_aggressive(order: Order) -> tuple[int, int]:
+    """Sort key: the order farthest from trading first, the newest first among equals."""
     return (order.sign * order.price, -order.order_id)
 
 

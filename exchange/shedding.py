@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from engine.order import Order
+from engine.order import BUY, SELL, Order
 from exchange import entry, margins, resting
 from exchange.events import CancelReason, Event
 from exchange.state import Account, Holding, State
@@ -17,29 +17,42 @@ def shed_all(state: State, out: list[Event]) -> None:
 
 
 def shed(state: State, account: Account, out: list[Event]) -> None:
-    """Cancel an account's risk-adding orders, least aggressive first, until its equity covers what it needs."""
+    """Cancel an account's risk-adding orders, least aggressive first, until its equity covers what it needs.
+
+    When they do not suffice, spot orders that lock the asset go as well, newest first.
+    """
     if account.is_isolated:
         for market_id in sorted(account.holdings):
             holding = account.holdings[market_id]
             if not entry.is_position_sound(holding, holding.position.leverage_e2):
                 for _, order in adding_orders(account, market_id):
                     resting.cancel(state, holding, order, CancelReason.MARGIN, out)
-    for asset_id in settlement_assets(account):
+    for asset_id in assets_with_orders(account):
         if margins.available(account, asset_id) >= 0:
             continue
-        for holding, order in adding_orders(account, 0):
-            if holding.market.quote_asset == asset_id:
-                resting.cancel(state, holding, order, CancelReason.MARGIN, out)
-                if margins.available(account, asset_id) >= 0:
-                    break
+        candidates = [pair for pair in adding_orders(account, 0) if pair[0].market.quote_asset == asset_id]
+        candidates.extend(locking_orders(account, asset_id))
+        for holding, order in candidates:
+            resting.cancel(state, holding, order, CancelReason.MARGIN, out)
+            if margins.available(account, asset_id) >= 0:
+                break
 
 
-def settlement_assets(account: Account) -> list[int]:
-    """List the assets in which an account has orders on derivatives, in their order."""
+def shed_kin(state: State, holding: Holding, out: list[Event]) -> None:
+    """Shed what the owner's other accounts no longer carry since this one's order made the owner's size larger."""
+    for other in holding.kin:
+        if other is not holding and other.orders:
+            shed(state, other.account, out)
+
+
+def assets_with_orders(account: Account) -> list[int]:
+    """List the assets that an account's resting orders draw on, in their order."""
     found: set[int] = set()
     for holding in account.holdings.values():
-        if holding.orders and not holding.market.is_spot:
+        if holding.orders:
             found.add(holding.market.quote_asset)
+            if holding.market.is_spot:
+                found.add(holding.market.base_asset)
     return sorted(found)
 
 
@@ -50,17 +63,53 @@ def adding_orders(account: Account, market_id: int) -> list[tuple[Holding, Order
     """
     keyed: list[tuple[int, int, int]] = []
     for other_id, holding in account.holdings.items():
-        if holding.market.is_spot or market_id not in (0, other_id):
-            continue
-        for order in holding.orders.values():
-            if not order.reduce_only and not entry.is_reducing(holding, order):
-                keyed.append((aggression(holding, order), -order.order_id, other_id))
+        if not holding.market.is_spot and market_id in (0, other_id):
+            for sign in (BUY, SELL):
+                for order in adding_side(holding, sign):
+                    keyed.append((aggression(holding, order), -order.order_id, other_id))
     keyed.sort()
     found: list[tuple[Holding, Order]] = []
     for _, negative_id, other_id in keyed:
         holding = account.holdings[other_id]
         found.append((holding, holding.orders[-negative_id]))
     return found
+
+
+def adding_side(holding: Holding, sign: int) -> list[Order]:
+    """List the orders of one side that go beyond what the position lets them reduce, least aggressive first.
+
+    Reduce-only orders use up the room first, as they may fill first.
+    """
+    excess = holding.position.qty * sign
+    orders: list[Order] = []
+    for order in holding.orders.values():
+        if order.sign == sign:
+            excess += order.leaves
+            if not order.reduce_only:
+                orders.append(order)
+    orders.sort(key=resting.least_aggressive)
+    found: list[Order] = []
+    for order in orders:
+        if excess <= 0:
+            break
+        excess -= order.leaves
+        found.append(order)
+    return found
+
+
+def locking_orders(account: Account, asset_id: int) -> list[tuple[Holding, Order]]:
+    """List an account's spot orders that lock an asset, newest first."""
+    keyed: list[tuple[int, int]] = []
+    for market_id, holding in account.holdings.items():
+        market = holding.market
+        for order in holding.orders.values():
+            locked = market.quote_asset if order.sign > 0 else market.base_asset
+            if market.is_spot and locked == asset_id:
+                keyed.append((-order.order_id, market_id))
+    keyed.sort()
+    return [
+        (account.holdings[market_id], account.holdings[market_id].orders[-order_id]) for order_id, market_id in keyed
+    ]
 
 
 def aggression(holding: Holding, order: Order) -> int:

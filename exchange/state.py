@@ -1,5 +1,6 @@
 """Everything the exchange knows. Plain slotted classes; what is derived says so and is rebuilt from the rest."""
 
+from collections import OrderedDict
 from typing import final
 
 from engine.book import Book
@@ -136,6 +137,7 @@ class Market:
         "initial_slope",
         "instrument",
         "is_spot",
+        "kin",
         "last_price",
         "last_triggers",
         "leverage_max_e2",
@@ -193,6 +195,7 @@ class Market:
         self.trade_ema: int = 0
         self.open_interest: int = 0
         self.owners: dict[int, OwnerNotional] = {}
+        self.kin: dict[int, list[Holding]] = {}
         self.holdings: dict[int, Holding] = {}
         self.book: Book = Book()
         self.mark_triggers: TriggerBook = TriggerBook()
@@ -218,8 +221,8 @@ class Market:
         return max(self.tick, low)
 
     def high_edge(self, reference: int) -> int:
-        """Return the high edge of the trading range around a price. Rounds: into the range."""
-        return reference * (PPM + self.range_ppm) // (PPM * self.tick) * self.tick
+        """Return the high edge of the trading range around a price. Rounds: into the range; at least a tick."""
+        return max(self.tick, reference * (PPM + self.range_ppm) // (PPM * self.tick) * self.tick)
 
     def triggers(self, event: TriggerEvent) -> TriggerBook:
         """Return the orders that wait for this price."""
@@ -242,6 +245,12 @@ class Market:
         holding = self.holdings.get(account.account_id)
         if holding is None:
             holding = self.holdings[account.account_id] = account.holdings[self.market_id] = Holding(account, self)
+            kin = self.kin.get(account.owner_id)
+            if kin is None:
+                kin = self.kin[account.owner_id] = holding.kin
+            else:
+                holding.kin = kin
+            kin.append(holding)
         return holding
 
     def owner(self, owner_id: int) -> OwnerNotional:
@@ -256,6 +265,7 @@ class Market:
 class Holding:
     """What one account has in one market: its position, its resting orders with their sums, its waiting triggers.
 
+    `kin` are the holdings of all of the owner's accounts in the market, this one included.
     Derived: `buys` and `sells` with `mark`, the mark price that they were made with, or -1 when they must be made anew; the counts;
     `locked_base` and `locked_quote`, what a spot market's orders hold locked in the account's balances.
     """
@@ -263,6 +273,7 @@ class Holding:
     __slots__ = (
         "account",
         "buys",
+        "kin",
         "locked_base",
         "locked_quote",
         "mark",
@@ -281,6 +292,7 @@ class Holding:
         self.market: Market = market
         self.quote: Balance = account.balance(market.quote_asset)
         self.position: Position = Position(market.owner(account.owner_id))
+        self.kin: list[Holding] = []
         self.orders: dict[int, Order] = {}
         self.triggers: dict[int, Trigger] = {}
         self.buys: SideSums = SideSums()
@@ -322,7 +334,7 @@ class State:
     """The whole exchange.
 
     `fired` holds the orders whose trigger was met and which wait for their turn. Derived: `quoting`, the number of each
-    account's resting orders on derivatives, for accounts that have any.
+    account's resting orders, for accounts that have any.
     """
 
     __slots__ = (
@@ -364,4 +376,4 @@ class State:
         self.quoting: dict[int, int] = {}
         self.day_orders: dict[int, Order] = {}
         self.day_end_ms: int = 0
-        self.fired: list[Trigger] = []
+        self.fired: OrderedDict[int, Trigger] = OrderedDict()

@@ -16,6 +16,7 @@ from exchange.commands import PlaceOrder
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.state import (
     Account,
+    Balance,
     ClosedOrder,
     Index,
     Market,
@@ -179,7 +180,7 @@ def encode_state(state: State) -> bytes:
             TransferRecord(reference, transfer.account_id, transfer.asset_id, transfer.amount)
             for reference, transfer in state.transfers.items()
         ],
-        [_trigger_record(trigger) for trigger in state.fired],
+        [_trigger_record(trigger) for trigger in state.fired.values()],
     )
     return _encoder.encode(record)
 
@@ -242,6 +243,11 @@ def _market_record(market: Market) -> MarketRecord:
     )
 
 
+def is_empty(balance: Balance) -> bool:
+    """Tell whether a balance says nothing."""
+    return balance.amount == 0 and balance.pnl == 0 and balance.fees == 0
+
+
 def is_blank(position: Position) -> bool:
     """Tell whether a position says nothing: never traded, and no leverage set."""
     has_history = position.realized_pnl or position.fees or position.funding
@@ -265,7 +271,7 @@ def _account_record(account: Account) -> AccountRecord:
     balances = [
         BalanceRecord(asset_id, big(balance.amount), big(balance.pnl), big(balance.fees))
         for asset_id, balance in sorted(account.balances.items())
-        if balance.amount or balance.pnl or balance.fees
+        if not is_empty(balance)
     ]
     positions = [
         _position_record(market_id, holding.position)
@@ -311,7 +317,7 @@ def decode_state(data: bytes) -> State:
     for market_record in record.markets:
         _read_orders(state, market_record)
     for trigger_record in record.fired:
-        state.fired.append(_read_trigger(state, trigger_record))
+        resting.fire_later(state, [_read_trigger(state, trigger_record)])
     _derive(state)
     return state
 

@@ -8,10 +8,10 @@ from exchange.commands import PlaceOrder
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
 from exchange.state import Account, Holding, Market, request_of
-from exchange.state_codec import is_blank
+from exchange.state_codec import is_blank, is_empty
 from risk.fixed import div_up
 from risk.liquidation import failing_price
-from risk.margin import RATE_SCALE
+from risk.margin import LEVERAGE_SCALE, RATE_SCALE
 
 
 @final
@@ -223,11 +223,12 @@ def account(exchange: Exchange, account_id: int) -> AccountView | None:
 
 
 def balances(exchange: Exchange, account_id: int) -> list[BalanceView]:
-    """List an account's balances, of every asset that it ever held, by asset id."""
+    """List an account's balances by asset id, of the assets that it holds or ever paid or earned in."""
     found = exchange.state.accounts.get(account_id)
     if found is None:
         return []
-    return [BalanceView(found, asset_id) for asset_id in sorted(found.balances)]
+    held = [asset_id for asset_id, balance in sorted(found.balances.items()) if not is_empty(balance)]
+    return [BalanceView(found, asset_id) for asset_id in held]
 
 
 def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[PositionView]:
@@ -258,10 +259,13 @@ def position(exchange: Exchange, account_id: int, market_id: int) -> PositionVie
 
 
 def leverage(exchange: Exchange, account_id: int, market_id: int) -> int:
-    """Return the leverage that counts for an account in a market, in hundredths; 0 under cross, or while it has nothing there."""
+    """Return the leverage that counts for an account in a market, in hundredths; 0 under cross and on spot."""
     found = exchange.state.accounts.get(account_id)
-    holding = found.holdings.get(market_id) if found is not None else None
-    return margins.leverage_of(holding) if holding is not None else 0
+    traded = exchange.state.markets.get(market_id)
+    if found is None or traded is None or not found.is_isolated or traded.is_spot:
+        return 0
+    holding = found.holdings.get(market_id)
+    return margins.leverage_of(holding) if holding is not None else LEVERAGE_SCALE
 
 
 def orders(exchange: Exchange, account_id: int, market_id: int = 0) -> list[OrderView]:

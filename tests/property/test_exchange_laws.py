@@ -13,7 +13,7 @@ from exchange.audit import audit
 from exchange.commands import CancelOrders, Command, PlaceOrder, Tick, decode_commands, encode_commands
 from exchange.events import CommandRejected, Event, MarkPriceChanged, OrderAccepted, OrderCancelled, encode_events
 from exchange.exchange import Exchange
-from exchange.margins import available
+from exchange.margins import available, equity, scope_equity
 from exchange.shedding import adding_orders
 from exchange.snapshot import decode, encode
 from tests.support.world import USD, Dice, World, opening
@@ -27,6 +27,7 @@ def check_books(exchange: Exchange) -> None:
 def step(world: World, command: Command, after_ms: int) -> list[Event]:
     """Apply, and check what every command must keep."""
     before = world.exchange.state_hash()
+    equities = equities_of(world.exchange)
     events = world.do(command, after_ms)
     assert events or isinstance(command, CancelOrders), f"{command} was answered with nothing"
     if events and isinstance(events[0], CommandRejected):
@@ -35,8 +36,28 @@ def step(world: World, command: Command, after_ms: int) -> list[Event]:
     assert audit(world.exchange) == [], f"after {command}"
     check_books(world.exchange)
     check_fok(command, events)
+    if not isinstance(command, Tick):
+        check_equities(equities, world.exchange)
     check_shed(world.exchange, command, events)
     return events
+
+
+def equities_of(exchange: Exchange) -> dict[tuple[int, int], int]:
+    """Every account's equity in every asset; an isolated position is a scope of its own."""
+    found: dict[tuple[int, int], int] = {}
+    for account in exchange.state.accounts.values():
+        for asset_id in exchange.state.assets:
+            found[(account.account_id, asset_id)] = equity(account, asset_id)
+        for market_id, holding in account.holdings.items():
+            if account.is_isolated and holding.position.qty:
+                found[(account.account_id, -market_id)] = scope_equity(holding)
+    return found
+
+
+def check_equities(before: dict[tuple[int, int], int], exchange: Exchange) -> None:
+    """LAW-011: without a move of the mark no scope that had something is left with less than nothing."""
+    for scope, after in equities_of(exchange).items():
+        assert after >= 0 or before.get(scope, 0) < 0, f"account {scope[0]} lost all and more in {scope[1]}"
 
 
 def check_fok(command: Command, events: list[Event]) -> None:

@@ -184,7 +184,8 @@ class Table:
         market_id = MARKETS[marks.get("in", "perp")]
         if words[0] == "balance":
             asset_id = ASSETS[words[1] if len(words) > 1 else "USD"]
-            view: object = next(v for v in views.balances(self.world.exchange, actor) if v.asset_id == asset_id)
+            balances = {view.asset_id: view for view in views.balances(self.world.exchange, actor)}
+            view: object = balances.get(asset_id)
         elif words[0] == "position":
             view = views.position(self.world.exchange, actor, market_id)
         else:

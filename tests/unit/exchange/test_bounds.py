@@ -16,8 +16,9 @@ def test_triggers_beyond_the_bound_are_due_at_once() -> None:
     """TRG-011"""
     world = opening()
     wanted = 2 * TRIGGERS_PER_COMMAND_MAX + 50
-    for _ in range(wanted):
-        world.do(PlaceOrder(RICH, PERP, Side.BUY, 20, 5_000_000, trigger_price=6_100_000))
+    for number in range(wanted):
+        account_id = RICH if number % 2 else SECOND
+        world.do(PlaceOrder(account_id, PERP, Side.BUY, 20, 5_000_000, trigger_price=6_100_000))
     first = world.move_index(1, 6_100_000)
     assert len(triggered(first)) == TRIGGERS_PER_COMMAND_MAX
     assert first[-1] == Ticked(has_more=True)
@@ -25,7 +26,7 @@ def test_triggers_beyond_the_bound_are_due_at_once() -> None:
     before = world.exchange.state_hash()
     waiting = TRIGGERS_PER_COMMAND_MAX + 1
     for refused in (
-        AmendOrder(RICH, waiting, qty=30),
+        AmendOrder(SECOND, waiting, qty=30),
         AmendOrder(RICH, 1, price=10),
         PlaceOrder(RICH, PERP, Side.BUY, 0),
     ):

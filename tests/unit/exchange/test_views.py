@@ -127,7 +127,7 @@ def check_prices(account: Account, view: views.PositionView) -> None:
         if other is not holding and other.position.qty and other.market.quote_asset == holding.market.quote_asset
     ]
     balance = account.balances[holding.market.quote_asset]
-    free = balance.amount - balance.locked + sum(margins.unrealized(other) for other in others)
+    free = balance.amount + sum(margins.unrealized(other) for other in others)
     required = sum(margins.maintenance_margin(other) for other in others)
     if account.is_isolated:
         free, required = holding.position.margin, 0
