@@ -368,7 +368,7 @@ class Projector:
                     connection = self._connection = await _connected(self._url)
                     if await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
                         return
-                await self._write(connection, batch, orders, candles)
+                await self._write(connection, batch, orders, candles, is_again=attempt > 0)
                 return
             except _HOPELESS as error:
                 raise ProjectionConflict(f"The database refuses the rows: {error}") from error
@@ -382,12 +382,18 @@ class Projector:
                 await asyncio.sleep(delay_s)
 
     async def _write(
-        self, connection: Connection, batch: Pending, orders: list[str], candles: list[list[object]]
+        self,
+        connection: Connection,
+        batch: Pending,
+        orders: list[str],
+        candles: list[list[object]],
+        *,
+        is_again: bool,
     ) -> None:
         async with connection.transaction():
             if await connection.execute(_MOVE, batch.seq, batch.time_ms, NAME, self.seq) != "UPDATE 1":
                 # The commit of a session that we lost may have ended only while this one waited for the row.
-                if await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
+                if is_again and await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
                     return
                 raise ProjectionConflict(f"The checkpoint is no longer at {self.seq}: something else writes.")
             if orders:
