@@ -116,15 +116,15 @@ class Guard:
     """Checks requests against the keys. `start_ms` is the journal's last time at the start.
 
     A signed request from before the start may have been executed by the process that went away, whose memory of
-    signatures is gone with it: such a timestamp is refused.
+    signatures is gone with it. Its timestamp may have been ahead of the journal: up to there, timestamps are refused.
     """
 
-    __slots__ = ("_clock_ms", "_keys", "_seen", "_start_ms")
+    __slots__ = ("_clock_ms", "_keys", "_lost_ms", "_seen")
 
     def __init__(self, keys: KeyRing, clock_ms: Callable[[], int], start_ms: int) -> None:
         self._keys = keys
         self._clock_ms = clock_ms
-        self._start_ms = start_ms
+        self._lost_ms = start_ms + AHEAD_MAX_MS
         self._seen = Seen()
 
     def admit(self, api_key: bytes, address: str, tokens: int = 1) -> Key:
@@ -166,7 +166,7 @@ class Guard:
             raise Denied(Denial.TIMESTAMP_OLD)
         if late_ms < -AHEAD_MAX_MS:
             raise Denied(Denial.TIMESTAMP_AHEAD)
-        if timestamp_ms <= self._start_ms:
+        if timestamp_ms <= self._lost_ms:
             raise Denied(Denial.TIMESTAMP_OLD)
 
     def check_first(self, signature: bytes) -> None:

@@ -20,7 +20,8 @@ def test_a_request_from_before_a_crash_is_refused_after_it() -> None:
             demo = json.loads((path / "demo.json").read_text("utf-8"))
             account = demo["accounts"][0]
             key = {"x-api-key": account["api_key"]}
-            made_ms = time.time_ns() // 1_000_000
+            # Ahead of every command that the journal will hold when the process is killed.
+            made_ms = time.time_ns() // 1_000_000 + 950
             body = f"pair=USD_BTC_PERP&side=BUY&qty=0.001&price=50000&timestamp={made_ms}".encode()
             headers = {
                 **key,

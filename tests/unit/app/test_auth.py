@@ -166,10 +166,13 @@ def test_signatures_are_remembered_for_the_window_and_not_for_ever() -> None:
 @pytest.mark.spec("AUTH-006")
 def test_what_was_signed_before_the_start_is_refused() -> None:
     door = guard(make(), start_ms=NOW - 100)
-    door.check_time(NOW - 99, None)
-    with pytest.raises(Denied) as caught:
-        door.check_time(NOW - 100, None)
-    assert caught.value.denial is Denial.TIMESTAMP_OLD
+    # Whoever was a second ahead of the last command had this timestamp.
+    last_ms = NOW - 100 + AHEAD_MAX_MS
+    door.check_time(last_ms + 1, None)
+    for timestamp_ms in (last_ms, NOW - 100, NOW - 200):
+        with pytest.raises(Denied) as caught:
+            door.check_time(timestamp_ms, None)
+        assert caught.value.denial is Denial.TIMESTAMP_OLD
 
 
 @pytest.mark.spec("AUTH-007")
