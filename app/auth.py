@@ -135,15 +135,25 @@ class Guard:
         if not api_key:
             raise Denied(Denial.NO_KEY)
         key = self._keys.find(api_key.decode("latin-1"))
-        now_ms = self._clock_ms()
-        if key is None or 0 < key.expires_at_ms <= now_ms:
+        if key is None or self._is_over(key):
             raise Denied(Denial.UNKNOWN_KEY)
         if key.networks and not is_inside(address, key.networks):
             raise Denied(Denial.ADDRESS)
-        wait_ms = key.bucket.take(now_ms, tokens)
+        wait_ms = key.bucket.take(self._clock_ms(), tokens)
         if wait_ms:
             raise Denied(Denial.RATE, wait_ms / 1000)
         return key
+
+    def check_still(self, key: Key) -> None:
+        """Check that an admitted key is in force still: its request may have taken its time.
+
+        Raises: Denied.
+        """
+        if self._keys.find(key.api_key) is not key or self._is_over(key):
+            raise Denied(Denial.UNKNOWN_KEY)
+
+    def _is_over(self, key: Key) -> bool:
+        return 0 < key.expires_at_ms <= self._clock_ms()
 
     def verify(self, key: Key, signature: bytes, body: bytes) -> None:
         """Check a signature over the raw body, in constant time.

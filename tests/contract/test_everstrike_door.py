@@ -1,3 +1,4 @@
+import asyncio
 import http.client
 import json
 from typing import Any
@@ -10,6 +11,7 @@ from app.forms import BODY_MAX
 from app.rate import Bucket
 from tests.contract.documents import conforms, document
 from tests.venue import PAIR, Client, Venue
+from tests.waiting import until
 
 BODY = f"pair={PAIR}&side=BUY&qty=0.001&price=59000"
 
@@ -60,6 +62,32 @@ def test_keys_end_are_narrow_and_are_at_home_somewhere(venue: Venue, carl: Clien
     assert gone.get("/account").status_code == 200
     assert venue.run(venue.store.identity.revoke_key(gone.api_key))
     failed(venue, gone.get("/account"), 401)
+
+
+@pytest.mark.spec("AUTH-002", "KEY-002")
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_a_key_that_ends_while_its_body_is_on_the_way_does_nothing(venue: Venue, carl: Client, end: str) -> None:
+    going = venue.key(carl.account_id, expires_at_ms=venue.clock.now_ms + 500 if end == "expired" else 0)
+    body = f"{BODY}&timestamp={venue.stamp()}".encode()
+    before = venue.state_hash()
+    connection = http.client.HTTPConnection(urlsplit(venue.url).netloc, timeout=30)
+    connection.putrequest("POST", "/auth/order")
+    connection.putheader("x-api-key", going.api_key)
+    connection.putheader("x-signature", sign(going.secret.encode(), body).decode())
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders(body[:10])
+    key = venue.store.identity.find(going.api_key)
+    assert key is not None
+    asyncio.run(until(lambda: key.bucket._full_at_ms > 0))  # let in, and waiting for the rest
+    if end == "revoked":
+        assert venue.run(venue.store.identity.revoke_key(going.api_key))
+    else:
+        venue.clock.now_ms += 500
+    connection.send(body[10:])
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (401, 401)
+    connection.close()
+    assert venue.state_hash() == before
 
 
 @pytest.mark.spec("AUTH-004")

@@ -40,6 +40,7 @@ class Desk:
         guard = self.guard
         key = guard.admit(request.api_key, request.address)
         body = await read_body(request, receive)
+        guard.check_still(key)
         if is_signed or request.signature:
             guard.verify(key, request.signature, body)
         need(key, Scope.TRADE)
