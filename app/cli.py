@@ -3,10 +3,11 @@
 import asyncio
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,9 +146,12 @@ def accounts_list() -> None:
 @accounts_app.command("open")
 def accounts_open(
     name: Annotated[str, typer.Argument(help="Who owns it; a new user if nobody has this name.")],
+    reference: Annotated[
+        str, typer.Option(help="A name for this: the same one again opens no second account. [default: a new one]")
+    ] = "",
 ) -> None:
     """Open an account."""
-    row = _ask(control.OpenAccount(name), control.AccountRow)
+    row = _ask_once(reference, lambda name_of_it: control.OpenAccount(name, name_of_it), control.AccountRow)
     out.print(f"[green]Account [bold]{row.account_id}[/bold] of {escape(row.owner)} is open.[/green]")
     out.print(f"Its keys: [bold]evermark keys create {row.account_id}[/bold]")
 
@@ -214,8 +218,11 @@ def deposit(
     ] = "",
 ) -> None:
     """Credit an account."""
-    reference = reference or str(uuid.uuid4())
-    held = _ask(control.Deposit(account, asset.upper(), amount, reference), control.Balance)
+    held = _ask_once(
+        reference,
+        lambda name_of_it: control.Deposit(account, asset.upper(), amount, name_of_it),
+        control.Balance,
+    )
     if held.is_repeat:
         out.print(f"[yellow]{escape(reference)} was deposited before; nothing changed.[/yellow]")
     out.print(f"Account {account} holds [bold]{held.amount} {held.asset}[/bold].")
@@ -329,6 +336,18 @@ def _ask(request: control.AnyRequest, answer_type: type[T]) -> T:
     from app.settings import from_environment
 
     return control.ask(from_environment().data_dir, request, answer_type)
+
+
+def _ask_once(reference: str, request_of: Callable[[str], control.AnyRequest], answer_type: type[T]) -> T:
+    """Ask for what must not happen twice; when nobody knows whether it happened, say how to repeat it."""
+    reference = reference or str(uuid.uuid4())
+    try:
+        return _ask(request_of(reference), answer_type)
+    except (control.Failed, KeyboardInterrupt) as error:
+        if not isinstance(error, control.Failed) or error.is_unknown:
+            words = f"It may have been done. Once and not twice: repeat with --reference {shlex.quote(reference)}"
+            err.print(words, style="yellow", markup=False, soft_wrap=True)
+        raise
 
 
 def _table(*columns: str, numbers: int = 0) -> Table:

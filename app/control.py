@@ -16,7 +16,7 @@ from typing import Final, TypeAlias, TypeVar, final
 
 import msgspec
 
-from app.faults import Fault
+from app.faults import Fault, Unavailable
 
 LINE_BYTES_MAX: Final = 1 << 20
 TIMEOUT_S: Final = 30.0
@@ -40,9 +40,10 @@ class Accounts(Request, frozen=True, tag="accounts"):
 
 
 class OpenAccount(Request, frozen=True, tag="open_account"):
-    """A new account for a user, who is made if there is none of that name."""
+    """A new account for a user, who is made if there is none of that name. The same reference again opens no second one."""
 
     name: str
+    reference: str = ""  # a new one
 
 
 class Keys(Request, frozen=True, tag="keys"):
@@ -167,6 +168,8 @@ class _Good(msgspec.Struct, frozen=True, tag="ok", tag_field="answer"):
 
 class _Bad(msgspec.Struct, frozen=True, tag="error", tag_field="answer"):
     error: str
+    is_fault: bool = False
+    is_unknown: bool = False
 
 
 Handler: TypeAlias = Callable[[AnyRequest], Awaitable[object]]
@@ -181,7 +184,16 @@ class Refused(Exception):
 
 @final
 class Unreachable(Fault):
-    """No exchange listens under this DATA_DIR."""
+    """No exchange listens under this DATA_DIR. Nothing was done."""
+
+
+@final
+class Failed(Fault):
+    """The exchange could not do it, or (`is_unknown`) may have done it."""
+
+    def __init__(self, why: str, *, is_unknown: bool) -> None:
+        super().__init__(why)
+        self.is_unknown = is_unknown
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -233,26 +245,34 @@ class ControlServer:
 
     async def _answer(self, line: bytes) -> _Good | _Bad:
         try:
-            result = await self._handler(_requests.decode(line))
-        except (Refused, Fault, msgspec.MsgspecError) as error:
+            request = _requests.decode(line)
+        except msgspec.MsgspecError as error:
             return _Bad(str(error))
+        try:
+            result = await self._handler(request)
+        except Refused as error:
+            return _Bad(str(error))
+        except Unavailable as error:
+            return _Bad(str(error), is_fault=True, is_unknown=error.is_unknown)
         except Exception as error:
             _log.exception("an operator's request failed")
-            return _Bad(f"The exchange failed on this: {error!r}")
+            return _Bad(f"The exchange failed on this: {error!r}", is_fault=True, is_unknown=True)
         return _Good(msgspec.Raw(msgspec.json.encode(result)))
 
 
 def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
     """Ask the exchange that runs on a DATA_DIR.
 
-    Raises: Refused with the exchange's words; Unreachable when there is none.
+    Raises: Refused with the exchange's words; Unreachable when there is none; Failed.
     """
     path = socket_path(data_dir)
     parts = []
+    is_sent = False
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(TIMEOUT_S)
             line.connect(str(path))
+            is_sent = True
             line.sendall(msgspec.json.encode(request) + b"\n")
             line.settimeout(None)  # passing over a command replays the journal
             while part := line.recv(1 << 16):
@@ -260,10 +280,12 @@ def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise Unreachable(f"No exchange is running on {data_dir}. Start one with: evermark run") from error
     except OSError as error:
-        raise Unreachable(f"The exchange on {data_dir} does not answer: {error}") from error
-    if not parts:
-        raise Unreachable(f"The exchange on {data_dir} hung up.")
-    answer = _answers.decode(b"".join(parts))
+        why = f"The exchange on {data_dir} does not answer: {error}"
+        raise (Failed(why, is_unknown=True) if is_sent else Unreachable(why)) from error
+    try:
+        answer = _answers.decode(b"".join(parts))
+    except msgspec.DecodeError as error:
+        raise Failed(f"The exchange on {data_dir} hung up.", is_unknown=True) from error
     if isinstance(answer, _Bad):
-        raise Refused(answer.error)
+        raise Failed(answer.error, is_unknown=answer.is_unknown) if answer.is_fault else Refused(answer.error)
     return msgspec.json.decode(answer.result, type=answer_type)

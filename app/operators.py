@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar, assert_never, final
+from typing import Final, TypeVar, assert_never, final
 
 from app import compiled, control, demo
 from app.auth import Scope
 from app.control import AnyRequest, ControlServer, Refused
 from app.identity import KeyInfo
 from app.problems import Malformed
+from app.sequencer import Unencodable
 from app.settings import Settings
 from app.store import Store
 from app.wire import MONEY_DECIMALS, money, plain
@@ -19,6 +20,8 @@ from exchange.events import AccountOpened, CommandRejected, Event, TransferRepea
 from exchange.instrument import Asset, MarketStatus
 
 T = TypeVar("T")
+
+_ACCOUNT_REFERENCE: Final = "operator "
 
 
 @asynccontextmanager
@@ -51,7 +54,7 @@ class Operator:
         if isinstance(request, control.Accounts):
             return self._accounts()
         if isinstance(request, control.OpenAccount):
-            return await self._open_account(request.name)
+            return await self._open_account(request)
         if isinstance(request, control.Keys):
             return [_key_row(key) for key in await self._store.identity.keys(request.account_id)]
         if isinstance(request, control.CreateKey):
@@ -73,8 +76,11 @@ class Operator:
         return control.StatusRow(sequencer.seq, compiled.describe(), sequencer.trouble)
 
     def _accounts(self) -> list[control.AccountRow]:
-        symbols = {asset.asset_id: asset.symbol for asset in views.assets(self._store.exchange)}
+        symbols = self._symbols()
         return [self._account_row(account, symbols) for account in views.accounts(self._store.exchange)]
+
+    def _symbols(self) -> dict[int, str]:
+        return {asset.asset_id: asset.symbol for asset in views.assets(self._store.exchange)}
 
     def _account_row(self, account: views.AccountView, symbols: dict[int, str]) -> control.AccountRow:
         user = self._store.identity.user(account.owner_id)
@@ -86,13 +92,19 @@ class Operator:
         mode = "isolated" if account.is_isolated else "cross"
         return control.AccountRow(account.account_id, user.name if user is not None else "", mode, held)
 
-    async def _open_account(self, name: str) -> control.AccountRow:
+    async def _open_account(self, request: control.OpenAccount) -> control.AccountRow:
+        name = request.name
         if not name.strip():
             raise Refused("An account needs the name of its owner.")
         identity = self._store.identity
         user = identity.user_named(name) or await identity.create_user(name)
-        opened = _first(await self._submit(OpenAccount(f"operator {uuid.uuid4()}", user.owner_id)), AccountOpened)
-        return control.AccountRow(opened.account_id, user.name, "cross", {})
+        reference = f"{_ACCOUNT_REFERENCE}{request.reference or uuid.uuid4()}"
+        opened = _first(await self._submit(OpenAccount(reference, user.owner_id)), AccountOpened)
+        if opened.owner_id != user.owner_id:
+            raise Refused(f"The reference {request.reference!r} opened account {opened.account_id} for somebody else.")
+        account = views.account(self._store.exchange, opened.account_id)
+        assert account is not None
+        return self._account_row(account, self._symbols())
 
     async def _create_key(self, request: control.CreateKey) -> control.NewKey:
         account = views.account(self._store.exchange, request.account_id)
@@ -166,7 +178,10 @@ class Operator:
         return control.Done()
 
     async def _submit(self, command: Command) -> list[Event]:
-        events = await self._store.sequencer.submit(command)
+        try:
+            events = await self._store.sequencer.submit(command)
+        except Unencodable as error:
+            raise Refused(str(error)) from error
         if events and isinstance(events[0], CommandRejected):
             raise Refused(events[0].reject.value)
         return events

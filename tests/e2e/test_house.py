@@ -178,6 +178,9 @@ def test_accounts_keys_and_money(exchange: Program) -> None:
     """CLI-005."""
     data_dir = exchange.data_dir
     number = re.findall(r"Account (\d+) of carol is open", evermark(data_dir, "accounts", "open", "carol"))[0]
+    again = [evermark(data_dir, "accounts", "open", "dora", "--reference", "letter 1") for _ in range(2)]
+    assert again[0] == again[1]
+    assert "for somebody else" in evermark(data_dir, "accounts", "open", "carol", "--reference", "letter 1", code=1)
     assert "holds 2500.5 USD" in evermark(data_dir, "deposit", number, "2500.50", "--reference", "wire 1")
     assert "nothing changed" in evermark(data_dir, "deposit", number, "2500.50", "--reference", "wire 1")
     assert "holds 2510.5 USD" in evermark(data_dir, "deposit", number, "10")

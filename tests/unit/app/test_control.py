@@ -2,8 +2,12 @@
 
 import asyncio
 import contextlib
+import os
+import re
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,11 +15,14 @@ import pytest
 
 from app.control import (
     LINE_BYTES_MAX,
+    AccountRow,
     AnyRequest,
     Balance,
     ControlServer,
     Deposit,
+    Failed,
     Markets,
+    OpenAccount,
     Refused,
     Skip,
     Status,
@@ -24,6 +31,9 @@ from app.control import (
     ask,
     socket_path,
 )
+from app.faults import JournalUnavailable
+
+ROOT = Path(__file__).parents[3]
 
 
 async def handle(request: AnyRequest) -> object:
@@ -34,6 +44,8 @@ async def handle(request: AnyRequest) -> object:
             if account_id != 1:
                 raise Refused("The account does not exist.")
             return Balance(asset, amount, is_repeat=False)
+        case OpenAccount(name=name):
+            raise JournalUnavailable("The journal is away.", is_unknown=name == "unknown")
         case _:
             raise ZeroDivisionError("a bug")
 
@@ -61,9 +73,10 @@ async def test_a_refusal_comes_in_words(data_dir: Path) -> None:
 
 async def test_a_bug_of_ours_is_an_answer_and_not_the_end(data_dir: Path) -> None:
     """CLI-002."""
-    with pytest.raises(Refused, match="ZeroDivisionError"):
+    with pytest.raises(Failed, match="ZeroDivisionError") as said:
         await asyncio.to_thread(ask, data_dir, Markets(), list[object])
-    with pytest.raises(Refused, match="a bug"):
+    assert said.value.is_unknown
+    with pytest.raises(Failed, match="a bug"):
         await asyncio.to_thread(ask, data_dir, Skip(1, "because"), list[object])
     assert (await asyncio.to_thread(ask, data_dir, Status(), StatusRow)).seq == 7
 
@@ -129,3 +142,66 @@ async def test_a_long_data_dir_works_too(tmp_path: Path) -> None:
     await server.start()
     assert (await asyncio.to_thread(ask, long, Status(), StatusRow)).seq == 7
     await server.stop()
+
+
+@pytest.mark.spec("CLI-011")
+@pytest.mark.parametrize("name, is_unknown", [("unknown", True), ("refused", False)])
+async def test_a_fault_says_whether_the_outcome_is_known(data_dir: Path, name: str, is_unknown: bool) -> None:
+    with pytest.raises(Failed, match="The journal is away") as said:
+        await asyncio.to_thread(ask, data_dir, OpenAccount(name), AccountRow)
+    assert said.value.is_unknown == is_unknown
+
+
+@pytest.mark.spec("CLI-011")
+@pytest.mark.parametrize("answer", [b"", b'{"answer":"ok","resu'])
+async def test_an_exchange_that_hangs_up_may_have_done_it(tmp_path: Path, answer: bytes) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(hang_up, socket_path(tmp_path)):
+        with pytest.raises(Failed, match="hung up") as said:
+            await asyncio.to_thread(ask, tmp_path, Deposit(1, "USD", "1", "r"), Balance)
+    assert said.value.is_unknown
+
+
+@pytest.mark.spec("CLI-011")
+@pytest.mark.parametrize("line", [["deposit", "1", "5"], ["accounts", "open", "ada"]])
+async def test_what_may_have_been_done_can_be_repeated(tmp_path: Path, line: list[str]) -> None:
+    """The command gives a reference of its own, tells it when the outcome is unknown, and takes it again."""
+    references: list[str] = []
+
+    async def lose(request: AnyRequest) -> object:
+        assert isinstance(request, Deposit | OpenAccount)
+        references.append(request.reference)
+        if len(references) == 1:
+            raise JournalUnavailable("The journal did not answer.", is_unknown=True)
+        if isinstance(request, Deposit):
+            return Balance("USD", "5", is_repeat=True)
+        return AccountRow(7, "ada", "cross", {})
+
+    server = ControlServer(tmp_path, lose)
+    await server.start()
+    code, said = await asyncio.to_thread(evermark, tmp_path, *line)
+    assert code == 3
+    assert "The journal did not answer." in said
+    assert "Traceback" not in said
+    told = re.findall(r"repeat with --reference (\S+)", said)
+    assert told == references
+    code, said = await asyncio.to_thread(evermark, tmp_path, *line, "--reference", told[0])
+    assert (code, references[1]) == (0, references[0])
+    await server.stop()
+
+
+def evermark(data_dir: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATA_DIR": str(data_dir), "COLUMNS": "200"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
