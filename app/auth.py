@@ -110,6 +110,11 @@ class Seen:
         self._younger.add(signature)
         return True
 
+    def discard(self, signature: bytes) -> None:
+        """Forget a signature, if it is there."""
+        self._younger.discard(signature)
+        self._older.discard(signature)
+
 
 @final
 class Guard:
@@ -186,6 +191,10 @@ class Guard:
         """
         if not self._seen.add(signature, self._clock_ms()):
             raise Denied(Denial.SEEN)
+
+    def forget(self, signature: bytes) -> None:
+        """Let a signed request come again whose command was not taken."""
+        self._seen.discard(signature)
 
 
 def need(key: Key, scope: Scope) -> None:

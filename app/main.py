@@ -48,9 +48,10 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_store(settings, clock=clock) as store:
             app.state.store = store
-            table = rows(Desk(store, Guard(store.identity, clock, store.start_ms), clock))
+            guard = Guard(store.identity, clock, store.start_ms)
+            table = rows(Desk(store, guard, clock))
             written["paths"].update(openapi.paths(table))
-            handlers = {row.path: application(row) for row in table}
+            handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:
                 app.register(route(row, handlers[row.path]))
             app.asgi_handler = Shortcut(handlers, app.asgi_handler)

@@ -15,7 +15,7 @@ from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
 from tests.contract.documents import conforms
 from tests.proxy import Proxy
-from tests.venue import DEADLINE_S, running_venue
+from tests.venue import DEADLINE_S, PAIR, running_venue
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def running_proxy(url: str) -> Iterator[tuple[Proxy, asyncio.AbstractEventLoop]]
         thread.join(DEADLINE_S)
 
 
-@pytest.mark.spec("REST-021")
+@pytest.mark.spec("REST-021", "AUTH-005")
 def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path) -> None:
     asyncio.run(create_database(postgres, "outage"))
     with running_proxy(postgres.url("outage")) as (proxy, loop):
@@ -63,6 +63,9 @@ def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path
             history = client.get("/fills")
             assert history.status_code == 503
             assert conforms(venue, history)["reject"] == "UNAVAILABLE"
+            body = f"pair={PAIR}&side=BUY&qty=0.001&price=59000&client_order_id=same&timestamp={venue.stamp()}"
+            same = client.post("/auth/order", body)
+            assert conforms(venue, same) == {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": False}
             proxy.is_cut = False
             again = client.order(client_order_id="during")
             deadline = time.monotonic() + DEADLINE_S
@@ -70,5 +73,9 @@ def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path
                 assert conforms(venue, again)["reject"] == "UNAVAILABLE"
                 again = client.order(client_order_id="during")
             second = conforms(venue, again)["order"]["id"]
+            third = conforms(venue, client.post("/auth/order", body))["order"][
+                "id"
+            ]  # the same bytes: they were not taken
+            assert client.post("/auth/order", body).status_code == 401
             rows = conforms(venue, client.get("/active_orders"))
-            assert sorted(row["id"] for row in rows) == sorted({first, second})
+            assert sorted(row["id"] for row in rows) == sorted({first, second, third})

@@ -1,6 +1,7 @@
 """The table of addresses: each row's method, access, handler and description, and how a row becomes a route."""
 
 import logging
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -96,17 +97,22 @@ def _reading(handlers: Reading) -> list[Row]:
     ]
 
 
-def application(row: Row) -> Application:
-    """The row as an ASGI application."""
+def application(row: Row, forget: Callable[[bytes], None]) -> Application:
+    """The row as an ASGI application. `forget` gets the signature of a request whose command was not taken."""
     method, handler = row.method, row.handler
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         try:
             if scope["method"] != method:  # type: ignore[typeddict-item]
                 answer = failure(405, f"This address takes {method} only.", headers=((b"allow", method.encode()),))
             else:
-                answer = await handler(Request(scope), receive)
-        except (Problem, Unavailable) as fault:
+                answer = await handler(request, receive)
+        except Problem as fault:
+            answer = problem(fault)
+        except Unavailable as fault:
+            if not fault.is_unknown:
+                forget(request.signature)
             answer = problem(fault)
         except (SQLAlchemyError, *UNREACHABLE) as fault:
             _log.warning("the database cannot be read: %r", fault)

@@ -153,6 +153,21 @@ def test_a_signature_is_taken_once() -> None:
 
 
 @pytest.mark.spec("AUTH-005")
+def test_a_signature_whose_command_was_not_taken_may_come_again() -> None:
+    now = [NOW]
+    door = Guard(Ring(), lambda: now[0], 0)
+    door.check_first(b"one")
+    door.forget(b"one")
+    door.forget(b"never seen")
+    door.check_first(b"one")
+    now[0] += SEEN_SPAN_MS  # the sets have taken turns
+    door.forget(b"one")
+    door.check_first(b"one")
+    with pytest.raises(Denied):
+        door.check_first(b"one")
+
+
+@pytest.mark.spec("AUTH-005")
 def test_signatures_are_remembered_for_the_window_and_not_for_ever() -> None:
     seen = Seen()
     for late_ms in range(0, 10 * SEEN_SPAN_MS, 1_000):

@@ -8,7 +8,8 @@ import pytest
 from litestar.types import Receive
 
 from app.door import Answer, Request, Shortcut
-from app.faults import Overloaded
+from app.faults import JournalUnavailable, Overloaded
+from app.problems import Denial, Denied
 from app.surfaces.everstrike.rows import Access, Row, application
 
 SCOPE: dict[str, Any] = {
@@ -36,7 +37,7 @@ async def answer_of(error: Exception | None, method: str = "GET") -> tuple[int, 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"))
+    handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"), lambda _signature: None)
     await handle({**SCOPE, "method": method}, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     length = dict(sent[0]["headers"])[b"content-length"]
@@ -61,6 +62,36 @@ async def test_the_world_is_a_503(error: Exception) -> None:
     assert status == 503
     assert body["result"]["reject"] == "UNAVAILABLE"
     assert "the database" not in str(body)
+
+
+@pytest.mark.spec("AUTH-005")
+@pytest.mark.parametrize(
+    "error, is_forgotten",
+    [
+        (Overloaded("Too many."), True),
+        (JournalUnavailable("It is away.", is_unknown=False), True),
+        (JournalUnavailable("It is away.", is_unknown=True), False),
+        (ConnectionResetError("the records, after the command was executed"), False),
+        (Denied(Denial.SEEN), False),
+        (None, False),
+    ],
+)
+async def test_the_signature_of_a_command_that_was_not_taken_is_forgotten(
+    error: Exception | None, is_forgotten: bool
+) -> None:
+    forgotten: list[bytes] = []
+
+    async def handler(_request: Request, _receive: Receive) -> Answer:
+        if error is not None:
+            raise error
+        return Answer(b"{}")
+
+    async def send(_message: Any) -> None:
+        pass
+
+    handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"), forgotten.append)
+    await handle({**SCOPE, "headers": [(b"x-signature", b"one")]}, receive, send)  # type: ignore[typeddict-item]
+    assert forgotten == ([b"one"] if is_forgotten else [])
 
 
 async def test_another_method_is_a_405() -> None:
