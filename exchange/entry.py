@@ -41,9 +41,9 @@ def check_form(holding: Holding, request: PlaceOrder) -> Reject | None:
         return Reject.INVALID_TRIGGER
     if request.icebergs and not may_have_icebergs(request):
         return Reject.INVALID_ICEBERGS
-    if len(request.oco) > OCO_LENGTH_MAX:
+    if request.oco and len(request.oco) > OCO_LENGTH_MAX:
         return Reject.INVALID_OCO
-    if len(request.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
+    if request.client_order_id and len(request.client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX:
         return Reject.INVALID_CLIENT_ORDER_ID
     if market.is_spot:
         is_refused = request.reduce_only or request.close_on_trigger or request.is_close
@@ -108,7 +108,7 @@ def reference_price(market: Market, time_ms: int) -> int:
 
 def is_index_old(market: Market, time_ms: int) -> bool:
     """Tell whether the index was last computed too long ago for an opening order."""
-    return market.index is not None and time_ms - market.index.computed_ms > OPENING_INDEX_AGE_MAX_MS
+    return market.index is not None and time_ms > market.index.computed_ms + OPENING_INDEX_AGE_MAX_MS
 
 
 def range_edge(market: Market, sign: int, time_ms: int) -> int:
@@ -180,6 +180,13 @@ def check_range(market: Market, order: Order, *, is_clamped: bool, time_ms: int)
     return None
 
 
+def is_inside(market: Market, order: Order) -> bool:
+    """Tell whether a limit stands inside the present range of a derivatives market."""
+    if order.sign > 0:
+        return 0 < order.price <= market.range_high
+    return order.price >= market.range_low > 0
+
+
 def check_entry(
     holding: Holding,
     order: Order,
@@ -195,10 +202,12 @@ def check_entry(
     `leverage_e2` is the leverage that will count, 0 under cross; `replaced` the resting order whose place it takes.
     """
     market = holding.market
-    reject = check_status(holding, order, replaced, time_ms)
+    reject: Reject | None = None
+    if market.status is not MarketStatus.TRADING or time_ms > market.opens_until_ms:
+        reject = check_status(holding, order, replaced, time_ms)
     if reject is None and order.reduce_only:
         reject = check_reduce_only(holding, order)
-    if reject is None:
+    if reject is None and not is_inside(market, order):
         reject = check_range(market, order, is_clamped=is_clamped, time_ms=time_ms)
     if reject is not None:
         return reject

@@ -17,26 +17,23 @@ EMA_LENGTH: Final = 61
 
 def execute(state: State, holding: Holding, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]) -> None:
     """Match an order that passed its checks; then let the rest of it rest, or cancel it."""
-    match_and_rest(state, holding, order, request, time_ms, out)
+    reason = match(state, holding, order, time_ms, out)
+    if reason is not None:
+        resting.end(state, holding, order, reason, out)
+    elif order.leaves == 0:
+        resting.forget(state, holding.account, order, OrderStatus.COMPLETED)
+    elif may_rest(request):
+        resting.rest(state, holding, order, request)
+    else:
+        resting.end(state, holding, order, CancelReason.IMMEDIATE, out)
     if len(holding.kin) > 1:
         shedding.shed_kin(state, holding, out)
 
 
-def match_and_rest(
-    state: State, holding: Holding, order: Order, request: PlaceOrder, time_ms: int, out: list[Event]
-) -> None:
-    """Match an order, and do with its rest what its time in force says."""
-    reason = match(state, holding, order, time_ms, out)
-    if reason is None:
-        if order.leaves == 0:
-            resting.forget(state, holding.account, order, OrderStatus.COMPLETED)
-            return
-        time_in_force = request.time_in_force
-        if request.price and (time_in_force is TimeInForce.GTC or time_in_force is TimeInForce.DAY):
-            resting.rest(state, holding, order, request)
-            return
-        reason = CancelReason.IMMEDIATE
-    resting.end(state, holding, order, reason, out)
+def may_rest(request: PlaceOrder) -> bool:
+    """Tell whether what does not trade at once goes into the book."""
+    time_in_force = request.time_in_force
+    return request.price != 0 and (time_in_force is TimeInForce.GTC or time_in_force is TimeInForce.DAY)
 
 
 def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[Event]) -> CancelReason | None:
@@ -62,7 +59,8 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
             qty = bearing.bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
             if qty == 0:
                 return CancelReason.BANKRUPTCY
-        if market.is_spot or maker_holding.account.is_isolated or margins.may_cost(market, maker):
+        may_cost = (maker.price - market.mark_price) * maker.sign > 0 or market.maker_fee_ppm > 0 or market.is_spot
+        if may_cost or maker_holding.account.is_isolated:
             qty = bearing.bearable(maker_holding, maker, maker.price, qty, market.maker_fee_ppm)
             if qty == 0:
                 reason = CancelReason.MARGIN if market.is_spot else CancelReason.BANKRUPTCY
@@ -180,7 +178,8 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
     before = position.qty
     if not holding.account.is_isolated:
         pnl = position.fill(sign, qty, price, market.unit_value)
-        market.open_interest += longs_added(before, position.qty)
+        if sign > 0 or before > 0:
+            market.open_interest += longs_added(before, position.qty)
         return pnl, 0
     held = position.qty * sign
     closing = max(0, min(qty, -held))

@@ -6,7 +6,7 @@ from exchange.answers import refuse
 from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus
 from exchange.events import AssetListed, Event, IndexListed, MarketListed, MarketStatusChanged
 from exchange.instrument import Instrument, InstrumentKind, MarketStatus
-from exchange.limits import PRICE_MAX, QTY_MAX
+from exchange.limits import OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, QTY_MAX
 from exchange.rejects import Reject
 from exchange.state import Index, Market, State, Treasury, request_of
 from risk.margin import PPM
@@ -53,6 +53,7 @@ def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
         index.market_ids.append(command.market_id)
         if not market.is_spot:
             market.set_mark(index.price)
+            market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS if index.price else 0
     out.append(MarketListed(command.market_id, instrument))
 
 

@@ -75,14 +75,9 @@ def recount(holding: Holding, order: Order, lots: int) -> None:
     sums.notional += lots * price
     if order.reduce_only:
         sums.reduce_qty += lots
-    if may_cost(market, order):
+    if (price - market.mark_price) * order.sign > 0 or market.maker_fee_ppm > 0:
         sums.fee += lots * fee_for_each_lot(price, market.unit_value, market.maker_fee_ppm)
         sums.loss += lots * loss_to_mark(market, order.sign, price)
-
-
-def may_cost(market: Market, order: Order) -> bool:
-    """Tell whether a fill at its price may cost a resting order's scope something at once: a loss to mark, or a fee."""
-    return (order.price - market.mark_price) * order.sign > 0 or market.maker_fee_ppm > 0
 
 
 def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> SideSums:
@@ -172,10 +167,8 @@ def _add(total: SideSums, sums: SideSums) -> None:
 
 
 def entry_fee_ppm(market: Market, request: PlaceOrder) -> int:
-    """Return the dearest fee that an order may meet when it comes in."""
-    maker_fee_ppm = market.maker_fee_ppm
-    taker_fee_ppm = market.taker_fee_ppm
-    return maker_fee_ppm if maker_fee_ppm > taker_fee_ppm or request.post_only else taker_fee_ppm
+    """Return the dearest fee that an order may meet when it comes in: a post-only one is a maker."""
+    return market.maker_fee_ppm if request.post_only else market.entry_fee_ppm
 
 
 def projected(holding: Holding, coming: Order, going: Order | None, fee_ppm: int) -> tuple[SideSums, SideSums]:

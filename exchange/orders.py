@@ -46,9 +46,8 @@ def check_request(holding: Holding, order: Order, request: PlaceOrder, *, waits:
         return reject
     if waits:
         return check_trigger(holding, order, request)
-    return entry.check_entry(
-        holding, order, request, leverage_for(holding, request), None, is_clamped=False, time_ms=time_ms
-    )
+    leverage_e2 = leverage_for(holding, request) if holding.account.is_isolated else 0
+    return entry.check_entry(holding, order, request, leverage_e2, None, is_clamped=False, time_ms=time_ms)
 
 
 def check_trigger(holding: Holding, order: Order, request: PlaceOrder) -> Reject | None:

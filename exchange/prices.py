@@ -15,7 +15,7 @@ from exchange.events import (
     MarkPriceChanged,
     Ticked,
 )
-from exchange.limits import PRICE_MAX, SOURCE_AGE_MAX_MS, SOURCES_MAX, TICK_MS
+from exchange.limits import OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, SOURCE_AGE_MAX_MS, SOURCES_MAX, TICK_MS
 from exchange.rejects import Reject
 from exchange.state import Index, Market, State, request_of
 from risk.index import average, select
@@ -92,6 +92,8 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     if not selected:
         return False
     index.computed_ms = time_ms
+    for market_id in index.market_ids:
+        state.markets[market_id].opens_until_ms = time_ms + OPENING_INDEX_AGE_MAX_MS
     price = average(selected)
     if price == index.price:
         return False

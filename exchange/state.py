@@ -122,14 +122,17 @@ class Index:
 class Market:
     """An instrument's live book, prices and status. Its terms are unpacked, for they are read with every order.
 
-    `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `mark_value` is a lot's worth at the mark;
-    `open_interest` the sum of the long positions in lots; `holdings` are by
+    `trade_ema` is the EMA60 of a spot market's trades at 10^-9 of a price unit. `mark_value` is a lot's worth at the mark; `opens_until_ms` the time until which a derivatives
+    market takes opening orders on its present index;
+    `entry_fee_ppm` is the dearest fee that an
+    incoming order may meet; `open_interest` the sum of the long positions in lots; `holdings` are by
     account id.
     """
 
     __slots__ = (
         "base_asset",
         "book",
+        "entry_fee_ppm",
         "holdings",
         "index",
         "index_triggers",
@@ -151,6 +154,7 @@ class Market:
         "market_id",
         "notional_min",
         "open_interest",
+        "opens_until_ms",
         "owners",
         "qty_max",
         "qty_min",
@@ -177,6 +181,7 @@ class Market:
         self.quote_asset: int = instrument.quote_asset
         self.maker_fee_ppm: int = instrument.maker_fee_ppm
         self.taker_fee_ppm: int = instrument.taker_fee_ppm
+        self.entry_fee_ppm: int = max(instrument.taker_fee_ppm, instrument.maker_fee_ppm)
         self.initial_rate: int = instrument.initial_ppm * PPM_TO_RATE
         self.maintenance_rate: int = instrument.maintenance_ppm * PPM_TO_RATE
         self.initial_slope: int = instrument.initial_slope_ppb
@@ -189,6 +194,7 @@ class Market:
         self.status: MarketStatus = MarketStatus.TRADING
         self.mark_price: int = 0
         self.mark_value: int = 0
+        self.opens_until_ms: int = 0
         self.range_low: int = 0
         self.range_high: int = 0
         self.last_price: int = 0

@@ -14,6 +14,7 @@ from engine.triggers import Trigger
 from exchange import resting
 from exchange.commands import PlaceOrder
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
+from exchange.limits import OPENING_INDEX_AGE_MAX_MS
 from exchange.state import (
     Account,
     Balance,
@@ -337,6 +338,8 @@ def _read_terms(state: State, record: MarketRecord) -> None:
         index.market_ids.append(record.market_id)
     market.status = record.status
     market.set_mark(record.mark_price)
+    if index is not None and index.price:
+        market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS
     market.last_price = record.last_price
     market.trade_ema = int(record.trade_ema)
 
