@@ -156,6 +156,16 @@ def accounts_open(
     out.print(f"Its keys: [bold]evermark keys create {row.account_id}[/bold]")
 
 
+@accounts_app.command("mode")
+def accounts_mode(
+    account: Annotated[int, typer.Argument(help="The account's number.")],
+    mode: Annotated[str, typer.Argument(help="isolated or cross.")],
+) -> None:
+    """Choose an account's margin: each position for itself, or all together. It must have no positions and no orders."""
+    row = _ask(control.SetMode(account, mode.lower()), control.AccountRow)
+    out.print(f"Account {row.account_id} of {escape(row.owner)} is [bold]{row.mode}[/bold].")
+
+
 @keys_app.command("list")
 def keys_list(account: Annotated[int, typer.Argument(help="Of one account only.")] = 0) -> None:
     """Every key, without its secret."""
@@ -218,13 +228,26 @@ def deposit(
     ] = "",
 ) -> None:
     """Credit an account."""
-    held = _ask_once(
-        reference,
-        lambda name_of_it: control.Deposit(account, asset.upper(), amount, name_of_it),
-        control.Balance,
-    )
+    _transfer(account, reference, lambda name: control.Deposit(account, asset.upper(), amount, name))
+
+
+@app.command(rich_help_panel="Operate")
+def withdraw(
+    account: Annotated[int, typer.Argument(help="The account's number.")],
+    amount: Annotated[str, typer.Argument(help="How much, such as 2500.50")],
+    asset: Annotated[str, typer.Argument(help="Of what.")] = "USD",
+    reference: Annotated[
+        str, typer.Option(help="A name for this withdrawal: the same one again changes nothing. [default: a new one]")
+    ] = "",
+) -> None:
+    """Debit an account, by what nothing needs as margin."""
+    _transfer(account, reference, lambda name: control.Withdraw(account, asset.upper(), amount, name))
+
+
+def _transfer(account: int, reference: str, request_of: Callable[[str], control.AnyRequest]) -> None:
+    held = _ask_once(reference, request_of, control.Balance)
     if held.is_repeat:
-        out.print(f"[yellow]{escape(reference)} was deposited before; nothing changed.[/yellow]")
+        out.print(f"[yellow]{escape(reference)} was done before; nothing changed.[/yellow]")
     out.print(f"Account {account} holds [bold]{held.amount} {held.asset}[/bold].")
 
 

@@ -77,6 +77,22 @@ class Deposit(Request, frozen=True, tag="deposit"):
     reference: str
 
 
+class Withdraw(Request, frozen=True, tag="withdraw"):
+    """Debit an account. The same reference again changes nothing."""
+
+    account_id: int
+    asset: str
+    amount: str
+    reference: str
+
+
+class SetMode(Request, frozen=True, tag="set_mode"):
+    """Make an account isolated or cross."""
+
+    account_id: int
+    mode: str
+
+
 class Markets(Request, frozen=True, tag="markets"):
     """Every market."""
 
@@ -96,7 +112,18 @@ class Skip(Request, frozen=True, tag="skip"):
 
 
 AnyRequest: TypeAlias = (
-    Status | Accounts | OpenAccount | Keys | CreateKey | RevokeKey | Deposit | Markets | SetMarket | Skip
+    Status
+    | Accounts
+    | OpenAccount
+    | SetMode
+    | Keys
+    | CreateKey
+    | RevokeKey
+    | Deposit
+    | Withdraw
+    | Markets
+    | SetMarket
+    | Skip
 )
 
 
@@ -151,7 +178,7 @@ class MarketRow(msgspec.Struct, frozen=True):
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """A holding after a deposit. `is_repeat`: the reference was used before, and nothing changed."""
+    """A holding after a deposit or withdrawal. `is_repeat`: the reference was used before, and nothing changed."""
 
     asset: str
     amount: str

@@ -15,13 +15,14 @@ from app.settings import Settings
 from app.store import Store
 from app.wire import MONEY_DECIMALS, money, plain
 from exchange import views
-from exchange.commands import Command, Deposit, OpenAccount, SetMarketStatus
+from exchange.commands import Command, Deposit, OpenAccount, SetMarginMode, SetMarketStatus, Withdraw
 from exchange.events import AccountOpened, CommandRejected, Event, TransferRepeated
 from exchange.instrument import Asset, MarketStatus
 
 T = TypeVar("T")
 
 _ACCOUNT_REFERENCE: Final = "operator "
+_MODES: Final = ("isolated", "cross")
 
 
 @asynccontextmanager
@@ -55,14 +56,16 @@ class Operator:
             return self._accounts()
         if isinstance(request, control.OpenAccount):
             return await self._open_account(request)
+        if isinstance(request, control.SetMode):
+            return await self._set_mode(request)
         if isinstance(request, control.Keys):
             return [_key_row(key) for key in await self._store.identity.keys(request.account_id)]
         if isinstance(request, control.CreateKey):
             return await self._create_key(request)
         if isinstance(request, control.RevokeKey):
             return await self._revoke_key(request.api_key)
-        if isinstance(request, control.Deposit):
-            return await self._deposit(request)
+        if isinstance(request, control.Deposit | control.Withdraw):
+            return await self._transfer(request)
         if isinstance(request, control.Markets):
             return self._markets()
         if isinstance(request, control.SetMarket):
@@ -133,19 +136,32 @@ class Operator:
             raise Refused("There is no key of this name in force.")
         return control.Done()
 
-    async def _deposit(self, request: control.Deposit) -> control.Balance:
+    async def _set_mode(self, request: control.SetMode) -> control.AccountRow:
+        if request.mode not in _MODES:
+            raise Refused(f"There is no margin mode {request.mode!r}: choose from {', '.join(_MODES)}.")
+        await self._submit(SetMarginMode(request.account_id, request.mode == "isolated"))
+        account = views.account(self._store.exchange, request.account_id)
+        assert account is not None
+        return self._account_row(account, self._symbols())
+
+    async def _transfer(self, request: control.Deposit | control.Withdraw) -> control.Balance:
         asset = self._asset(request.asset)
         try:
             amount = money(request.amount, "amount")
         except Malformed as error:
             raise Refused(str(error)) from error
-        command = Deposit(request.reference, request.account_id, asset.asset_id, amount)
-        events = await self._submit(command)
+        kind = Deposit if isinstance(request, control.Deposit) else Withdraw
+        events = await self._submit(kind(request.reference, request.account_id, asset.asset_id, amount))
+        first = events[0]
+        if isinstance(first, TransferRepeated):
+            signed = amount if kind is Deposit else -amount
+            if (first.account_id, first.asset_id, first.amount) != (request.account_id, asset.asset_id, signed):
+                raise Refused(f"The reference {request.reference!r} was used before, for another transfer.")
         held = {row.asset_id: row.amount for row in views.balances(self._store.exchange, request.account_id)}
         return control.Balance(
             asset.symbol,
             plain(held.get(asset.asset_id, 0), MONEY_DECIMALS),
-            is_repeat=any(isinstance(event, TransferRepeated) for event in events),
+            is_repeat=isinstance(first, TransferRepeated),
         )
 
     def _asset(self, symbol: str) -> Asset:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from app.auth import sign
+
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE_S = 120
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -185,6 +187,12 @@ def test_accounts_keys_and_money(exchange: Program) -> None:
     assert "nothing changed" in evermark(data_dir, "deposit", number, "2500.50", "--reference", "wire 1")
     assert "holds 2510.5 USD" in evermark(data_dir, "deposit", number, "10")
     assert re.search(rf"{number}\s+carol\s+cross\s+2510.5 USD", evermark(data_dir, "accounts", "list"))
+    assert "holds 2500.5 USD" in evermark(data_dir, "withdraw", number, "10", "--reference", "wire 2")
+    assert "nothing changed" in evermark(data_dir, "withdraw", number, "10", "--reference", "wire 2")
+    for other in (["deposit", number, "10"], ["withdraw", number, "11"], ["withdraw", "1", "10"]):
+        assert "another transfer" in evermark(data_dir, *other, "--reference", "wire 2", code=1)
+    evermark(data_dir, "withdraw", number, "2500.51", code=1)
+    evermark(data_dir, "deposit", number, "10")
     created = evermark(data_dir, "keys", "create", number, "--label", "bot", "--scope", "read", "--days", "2")
     key, secret = re.findall(r"(?:api|secret) key\s+(\w+)", created)
     listed = evermark(data_dir, "keys", "list", number)
@@ -196,6 +204,28 @@ def test_accounts_keys_and_money(exchange: Program) -> None:
     evermark(data_dir, "keys", "revoke", key)
     assert requests.get(url, headers=headers, timeout=DEADLINE_S).status_code == 401
     assert re.search(rf"{key}.*revoked", evermark(data_dir, "keys", "list"))
+
+
+def test_an_account_gets_isolated_margin(exchange: Program) -> None:
+    """CLI-005: and may then have a leverage of its own."""
+    data_dir = exchange.data_dir
+    number = re.findall(r"Account (\d+) of ike is open", evermark(data_dir, "accounts", "open", "ike"))[0]
+    key, secret = re.findall(r"(?:api|secret) key\s+(\w+)", evermark(data_dir, "keys", "create", number))
+    url = json.loads((data_dir / "demo.json").read_text("utf-8"))["url"]
+
+    def set_leverage() -> requests.Response:
+        body = f"pair=USD_BTC_PERP&leverage=5&timestamp={time.time() * 1_000}".encode()
+        headers = {"x-api-key": key, "x-signature": sign(secret.encode(), body).decode()}
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        return requests.post(f"{url}/leverage", body, headers=headers, timeout=DEADLINE_S)
+
+    assert set_leverage().status_code != 200
+    assert f"Account {number} of ike is isolated." in evermark(data_dir, "accounts", "mode", number, "ISOLATED")
+    assert re.search(rf"{number}\s+ike\s+isolated", evermark(data_dir, "accounts", "list"))
+    answer = set_leverage()
+    assert answer.status_code == 200, answer.text
+    assert f"Account {number} of ike is cross." in evermark(data_dir, "accounts", "mode", number, "cross")
+    assert set_leverage().status_code != 200
 
 
 def test_names_are_names(exchange: Program) -> None:
@@ -222,6 +252,10 @@ def test_markets(exchange: Program) -> None:
         (("deposit", "1", "0"), 1, "greater than zero"),
         (("deposit", "1", "NaN"), 1, "decimal number"),
         (("deposit", "1", "1", "DOLLAR"), 1, "There is no asset 'DOLLAR'."),
+        (("withdraw", "1", "1000000000"), 1, "balance"),
+        (("withdraw", "99", "1"), 1, "The account does not exist."),
+        (("accounts", "mode", "1", "both"), 1, "There is no margin mode 'both'"),
+        (("accounts", "mode", "99", "cross"), 1, "The account does not exist."),
         (("accounts", "open", " "), 1, "needs the name"),
         (("keys", "create", "99"), 1, "There is no account 99."),
         (("keys", "create", "1", "--scope", "fly"), 1, "There is no scope 'fly'"),
@@ -363,6 +397,7 @@ def test_help_is_there(tmp_path: Path) -> None:
         "accounts",
         "keys",
         "deposit",
+        "withdraw",
         "markets",
         "status",
         "verify",
