@@ -28,7 +28,6 @@ _MODES: Final = ("isolated", "cross")
 @asynccontextmanager
 async def operated(store: Store, settings: Settings) -> AsyncIterator[None]:
     """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     await demo.prepare(store, settings)
     server = ControlServer(settings.data_dir, Operator(store))
     await server.start()

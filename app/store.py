@@ -13,9 +13,13 @@ on. Leaving the block answers what was taken, writes projections and a snapshot,
 """
 
 import asyncio
+import fcntl
 import logging
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final, NamedTuple, final
 
 from app import snapshots
@@ -26,7 +30,7 @@ from app.db.migrate import migrate
 from app.db.projector import Projector, reset
 from app.db.queries import Queries
 from app.db.secrets import Vault, master_key
-from app.faults import DatabaseUnusable, JournalDamaged
+from app.faults import DatabaseUnusable, JournalDamaged, SettingsInvalid, WriterPresent
 from app.identity import Identity
 from app.journal import Journal, Revive, head_of
 from app.recovery import Listeners, Progress, Recovered, recover
@@ -34,6 +38,8 @@ from app.sequencer import Sequencer
 from app.settings import Settings
 from exchange.exchange import Exchange
 
+LOCK_NAME: Final = "exchange.lock"
+_LOCK_RETRY_S: Final = 0.1
 READ_TIMEOUT_S: Final = 15.0
 """A list that takes longer than this is not worth waiting for."""
 
@@ -99,12 +105,47 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def data_dir_held(path: Path, *, timeout_ms: int) -> AsyncIterator[None]:
+    """Be the one exchange on a DATA_DIR: its keys and its operator's socket are one exchange's. Made if it is missing.
+
+    Raises: WriterPresent; SettingsInvalid when there can be no such folder.
+    """
+    descriptor = _lock_file(path)
+    try:
+        deadline = time.monotonic() + timeout_ms / 1_000
+        while not _is_locked(descriptor):
+            if time.monotonic() >= deadline:
+                raise WriterPresent(f"Another exchange is running on DATA_DIR {path}.")
+            await asyncio.sleep(_LOCK_RETRY_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise SettingsInvalid("DATA_DIR", f"must name a folder to write to: {error}") from error
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@asynccontextmanager
 async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncIterator[Store]:
-    """Become the one exchange on this database: lock, migrate, recover, begin.
+    """Become the one exchange on this database and DATA_DIR: lock, migrate, recover, begin.
 
     Raises: SettingsInvalid, DatabaseUnusable, WriterPresent, JournalDamaged, KeyUndecryptable.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(data_dir_held(settings.data_dir, timeout_ms=settings.lock_timeout_ms))
         vault = Vault(master_key(settings.master_key, settings.data_dir, is_embedded=settings.is_embedded))
         url, revive = await stack.enter_async_context(database(settings))
         journal = Journal(url, timeout_ms=settings.journal_timeout_ms, revive=revive)
