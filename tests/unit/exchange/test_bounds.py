@@ -2,9 +2,18 @@
 
 from engine.order import Side, TimeInForce
 from exchange.commands import AmendOrder, CancelOrders, PlaceBatch, PlaceOrder, Tick
-from exchange.events import CommandRejected, Event, OrderRepeated, OrderTriggered, Ticked
+from exchange.events import (
+    CommandRejected,
+    Event,
+    OrderRepeated,
+    OrderTriggered,
+    Ticked,
+    decode_events,
+    encode_events,
+)
 from exchange.limits import BATCH_ORDERS_MAX, CLIENT_ORDER_IDS_KEPT, OPEN_ORDERS_MAX, TRIGGERS_PER_COMMAND_MAX
 from exchange.rejects import Reject
+from exchange.snapshot import decode, encode, hash_of
 from tests.support.world import PERP, REGULAR, RICH, SECOND, opening
 
 
@@ -36,6 +45,23 @@ def test_triggers_beyond_the_bound_are_due_at_once() -> None:
     assert triggered(first) + triggered(second) + triggered(third) == list(range(1, wanted + 1))
     assert third[-1] == Ticked(has_more=False)
     assert world.exchange.next_due_ms == world.time_ms + 1_000
+
+
+def test_triggers_in_their_turn_survive_a_snapshot_and_can_be_cancelled() -> None:
+    """TRG-012"""
+    world = opening()
+    count = TRIGGERS_PER_COMMAND_MAX + 3
+    for _ in range(count):
+        world.do(PlaceOrder(RICH, PERP, Side.BUY, 20, 5_000_000, trigger_price=6_100_000))
+    world.move_index(1, 6_100_000)
+    assert len(world.do(CancelOrders(RICH, (count - 1,)))) == 1
+    twin = decode(encode(world.exchange))
+    assert encode(twin) == encode(world.exchange)
+    assert hash_of(encode(twin)) == twin.state_hash()
+    events = world.do(Tick())
+    assert twin.apply(Tick(), world.time_ms) == events
+    assert triggered(events) == [count - 2, count]
+    assert decode_events(encode_events(events)) == events
 
 
 def test_open_orders_of_one_account_in_one_market() -> None:

@@ -3,7 +3,17 @@
 import msgspec
 import pytest
 
-from exchange.commands import Command, ListAsset, ListIndex, ListMarket, OpenAccount, SetMarketStatus, UpdateIndexPrice
+from engine.order import Side
+from exchange.commands import (
+    Command,
+    ListAsset,
+    ListIndex,
+    ListMarket,
+    OpenAccount,
+    PlaceOrder,
+    SetMarketStatus,
+    UpdateIndexPrice,
+)
 from exchange.events import AccountOpened, CommandRejected, MarketListed
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.limits import ACCOUNTS_PER_OWNER_MAX, SOURCES_MAX
@@ -66,6 +76,15 @@ def test_sound_terms_are_listed_with_the_present_mark() -> None:
     terms = changed(BTC_PERP)
     assert world.do(ListMarket(9, terms)) == [MarketListed(9, terms)]
     assert world.exchange.state.markets[9].mark_price == 6_000_000
+
+
+def test_a_future_without_a_price_takes_no_order() -> None:
+    """LST-003"""
+    world = opening()
+    world.do(ListIndex(IndexTerms(9, "NEW", 2)))
+    world.do(ListMarket(9, changed(BTC_PERP, index_id=9)))
+    refused = [CommandRejected(Reject.NO_PRICE)]
+    assert world.do(PlaceOrder(REGULAR, 9, Side.BUY, 100, 6_000_000)) == refused
 
 
 def test_an_index_has_so_many_sources() -> None:
