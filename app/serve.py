@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, LifeSpanSendMessage, Receive, Scope, Send
 
+from app.connections import Connection, room
 from app.faults import Fault
 from app.main import create_app
 from app.settings import Settings
@@ -39,11 +40,12 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
     listener = _listen(settings)
     settings = replace(settings, port=listener.getsockname()[1])
     app = _Started(create_app(settings))
+    Connection.connections_max = room()
     server = _Server(
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=Connection,
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -16,6 +16,7 @@ import requests
 import uvicorn
 
 from app.auth import Scope, sign
+from app.connections import Connection
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store
@@ -204,7 +205,7 @@ def running_venue(settings: Settings) -> Iterator[Venue]:
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=Connection,
             access_log=False,
             log_level="warning",
             lifespan="on",

@@ -90,7 +90,7 @@ async def test_the_signature_of_a_command_that_was_not_taken_is_forgotten(
         pass
 
     handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"), forgotten.append)
-    await handle({**SCOPE, "headers": [(b"x-signature", b"one")]}, receive, send)  # type: ignore[typeddict-item]
+    await handle({**SCOPE, "headers": [(b"x-signature", b"one")]}, receive, send)
     assert forgotten == ([b"one"] if is_forgotten else [])
 
 

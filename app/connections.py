@@ -1,0 +1,121 @@
+"""What a stranger may cost before anybody has looked at a key: bytes, requests and time of one connection.
+
+The server's own parser keeps headers of any size and waits for them for as long as it takes.
+"""
+
+import resource
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from typing import Any, Final
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+HEAD_MAX: Final = 65_536
+"""Bytes of a request that are not its body: request line, headers, what frames chunks, trailers."""
+PIPELINE_MAX: Final = 128
+"""Requests that may wait behind another one of their connection."""
+CONNECTIONS_MAX: Final = 4_096
+FILES_KEPT: Final = 128
+"""Open files that are left for the database, the log and the rest."""
+PATIENCE_S: Final = 15.0
+"""A connection that owes us something at two looks so far apart is closed."""
+
+
+def room() -> int:
+    """How many connections there may be: as many open files as the system lets us have, and no more than our own limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_KEPT
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft) - FILES_KEPT)
+
+
+class Connection(HttpToolsProtocol):
+    """A client's connection. Cost: a comparison or two for each request, one timer for each connection."""
+
+    patience_s = PATIENCE_S
+    connections_max = CONNECTIONS_MAX
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head_bytes = 0
+        self._counted: object = self
+        self._owed: object = None
+        """The request that was owed at the last look; the connection itself when it owed none."""
+        self._look: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in the base class
+        """Take the connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            transport.abort()
+            return
+        self._owed = self
+        self._look = self.loop.call_later(self.patience_s, self._look_after)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on, and look after it no more."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        super().handle_websocket_upgrade()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, which has a limit of its own."""
+        self._head_bytes -= len(body)
+        super().on_body(body)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, as long as it is not too much."""
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope or cycle.more_body:
+            self._count(len(data))
+        if len(self.pipeline) > PIPELINE_MAX:
+            self.transport.abort()
+
+    def _count(self, size: int) -> None:
+        """Count what came of a request that is not whole yet. Its first part may have come behind others and is free."""
+        if self._counted is not self.scope:
+            self._counted = self.scope
+            self._head_bytes = 0
+            return
+        self._head_bytes += size
+        if self._head_bytes > HEAD_MAX:
+            self.transport.abort()
+
+    def _look_after(self) -> None:
+        """Close a connection that owed at the last look what it owes now."""
+        owed = self._owing()
+        if owed is not self and owed is self._owed:
+            self.transport.abort()
+            return
+        self._owed = owed
+        self._look = self.loop.call_later(self.patience_s, self._look_after)
+
+    def _owing(self) -> object:
+        """What the client has to send or to take before anything goes on: a request; itself when it is our turn."""
+        cycle = self.cycle
+        if self.flow.write_paused:
+            return self.scope
+        if self.flow.read_paused:
+            return self
+        if cycle is None or cycle.scope is not self.scope or cycle.more_body:
+            return self.scope
+        # Between two requests the server has a timer of its own, but any byte stops that.
+        return self.scope if cycle.response_complete and self.timeout_keep_alive_task is None else self
