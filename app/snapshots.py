@@ -106,6 +106,7 @@ async def load(connection: Connection, header: Header) -> Exchange:
         raise SnapshotBad(f"its bytes do not decode: {error!r}") from error
     if exchange.state_hash() != header.state_hash:
         raise SnapshotBad("its state has another hash than it had when it was taken")
+    exchange.time_ms = header.time_ms  # no part of the state
     return exchange
 
 

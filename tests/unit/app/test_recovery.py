@@ -65,6 +65,7 @@ async def test_snapshot_and_tail_give_the_state_of_a_full_replay(settings: Setti
     clock = FakeClock()
     async with open_store(settings, clock=clock) as store:
         assert store.snapshot_seq == store.start_seq
+        assert store.exchange.time_ms == store.start_ms > 0
         assert store.exchange.state_hash() == first
         await trade(store, clock, 2, 200)
         second, seq = store.exchange.state_hash(), store.sequencer.seq
@@ -250,6 +251,7 @@ async def test_any_point_of_the_past_can_be_seen(settings: Settings, admin: Conn
         found = await replay_to(admin, seq)
         assert (found.seq, found.exchange.state_hash()) == (seq, state_hash)
     whole = await replay_to(admin, 10**9)
+    assert whole.exchange.time_ms == whole.end.time_ms > 0
     assert (whole.seq, whole.exchange.state_hash()) == hashes[-1]
     assert whole.end == await head_of(admin)
     assert (await replay_to(admin, 0)).exchange.state_hash() == Exchange().state_hash()
