@@ -8,7 +8,7 @@ from asyncio import AbstractEventLoop, TimerHandle, Transport
 from typing import Any, Final
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 HEAD_MAX: Final = 65_536
@@ -37,6 +37,7 @@ class Connection(HttpToolsProtocol):
 
     patience_s = PATIENCE_S
     connections_max = CONNECTIONS_MAX
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # none before the first request
 
     def __init__(
         self,
