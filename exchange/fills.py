@@ -150,21 +150,26 @@ def exchange_position(
     price = maker.price
     notional = qty * price * market.unit_value
     taker_fee = fee(notional, market.taker_fee_ppm)
-    maker_fee = maker_fee_on(market, notional, taker_fee)
+    maker_fee = maker_fee_on(market, notional, taker_fee) if market.maker_fee_ppm else 0
     state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
+    market.open_interest -= longs(maker_holding) + longs(taker_holding)
     maker_pnl, maker_moved = fill_position(maker_holding, maker.sign, qty, price, maker_fee)
     taker_pnl, taker_moved = fill_position(taker_holding, taker.sign, qty, price, taker_fee)
+    market.open_interest += longs(maker_holding) + longs(taker_holding)
     out.append(_traded(market, trade_id, price, qty, maker, maker_fee, maker_pnl, taker, taker_fee, taker_pnl))
     book_money(maker_holding, maker.order_id, maker_pnl, maker_moved, maker_fee, trade_id, out)
     book_money(taker_holding, taker.order_id, taker_pnl, taker_moved, taker_fee, trade_id, out)
 
 
+def longs(holding: Holding) -> int:
+    """Return the position's share of the market's open interest."""
+    qty = holding.position.qty
+    return max(0, qty)
+
+
 def maker_fee_on(market: Market, notional: int, taker_fee: int) -> int:
     """Return the maker's fee; a rebate (negative) is at most the fee that the taker pays on the trade."""
-    if market.maker_fee_ppm == 0:
-        return 0
-    maker_fee = fee(notional, market.maker_fee_ppm)
-    return max(maker_fee, -taker_fee)
+    return max(fee(notional, market.maker_fee_ppm), -taker_fee)
 
 
 def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: int) -> tuple[int, int]:
@@ -175,18 +180,13 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
     """
     market = holding.market
     position = holding.position
-    before = position.qty
     if not holding.account.is_isolated:
-        pnl = position.fill(sign, qty, price, market.unit_value)
-        if sign > 0 or before > 0:
-            market.open_interest += longs_added(before, position.qty)
-        return pnl, 0
+        return position.fill(sign, qty, price, market.unit_value), 0
     held = position.qty * sign
     closing = max(0, min(qty, -held))
     margin_now = margins.position_margin(holding, position.leverage_e2) if held > 0 else 0
     freed = position.margin * closing // -held if closing else 0
     pnl = position.fill(sign, qty, price, market.unit_value)
-    market.open_interest += longs_added(before, position.qty)
     opened = qty - closing
     assigned = 0
     if opened:
@@ -199,13 +199,6 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
     position.margin += assigned - freed
     assert position.margin >= 0, "an isolated margin went below zero"
     return pnl, assigned - freed
-
-
-def longs_added(before: int, after: int) -> int:
-    """Return what a position's change adds to the longs of a market, its open interest."""
-    if after > 0:
-        return after - before if before > 0 else after
-    return -before if before > 0 else 0
 
 
 def book_money(

@@ -45,24 +45,25 @@ class Position:
         A close divides the entry notional once, the remainder stays with the position; a flip is a close, then an
         opening. Rounds: the released entry notional towards zero.
         """
-        held = self.qty * sign
-        if held >= 0:
-            self._open(sign, qty, price, unit_value)
-            return 0
-        closed = min(-held, qty)
-        before = self.entry_notional
-        released = div_to_zero(before * closed, -held)
-        realized = -sign * closed * price * unit_value - released
-        self.entry_notional = before - released
-        self.qty += sign * closed
-        self.realized_pnl += realized
-        self.owner.value += released * sign  # a sell releases a long's positive notional, a buy a short's negative one
-        if closed < qty:
-            self._open(sign, qty - closed, price, unit_value)
-        return realized
-
-    def _open(self, sign: int, qty: int, price: int, unit_value: int) -> None:
         value = qty * price * unit_value
+        if self.qty * sign >= 0:
+            self.qty += sign * qty
+            self.entry_notional += sign * value
+            self.owner.value += value
+            return 0
+        return self._close(sign, qty, value)
+
+    def _close(self, sign: int, qty: int, value: int) -> int:
+        held = -self.qty * sign
+        closed = min(held, qty)
+        closed_value = value * closed // qty  # exact: value is qty x price x unit_value
+        before = self.entry_notional
+        released = div_to_zero(before * closed, held)
+        realized = -sign * closed_value - released
+        opened_value = value - closed_value
         self.qty += sign * qty
-        self.entry_notional += sign * value
-        self.owner.value += value
+        self.entry_notional = before - released + sign * opened_value
+        self.realized_pnl += realized
+        # a sell releases a long's positive notional, a buy a short's negative one
+        self.owner.value += released * sign + opened_value
+        return realized
