@@ -128,7 +128,9 @@ class Report(NamedTuple):
 
 
 async def verify(connection: Connection, progress: Progress | None = None) -> Report:
-    """Replay from the beginning; check the chain, each snapshot against the replayed state, and conservation."""
+    """Replay from the beginning; check the chain and its end, each snapshot against the replayed state, and conservation."""
+    # Before the journal is read: it may grow meanwhile, and the projections with it.
+    told_seq = await connection.fetchval("SELECT coalesce(max(seq), 0) FROM projector")
     skipped = await skipped_seqs(connection)
     last_seq = (await head_of(connection)).seq
     due = {header.seq: header for header in await snapshots.headers(connection)}
@@ -147,6 +149,8 @@ async def verify(connection: Connection, progress: Progress | None = None) -> Re
             if progress is not None:
                 progress(head.seq, last_seq)
         problems += [f"seq {head.seq}: {law}" for law in audit(exchange)]
+        if head.seq < told_seq:
+            problems.append(f"the journal ends before seq {told_seq}, which the projections hold")
         problems += [f"snapshot {seq}: no row of the journal ends there" for seq in sorted(due)]
     except (JournalDamaged, Poisoned) as error:
         problems.append(str(error))

@@ -239,6 +239,18 @@ async def test_verify_finds_a_snapshot_that_no_row_ends_with(settings: Settings,
     assert (await verify(admin)).problems == ["snapshot 3000: no row of the journal ends there"]
 
 
+@pytest.mark.spec("REC-004")
+async def test_verify_finds_a_journal_that_lost_its_end(settings: Settings, admin: Connection) -> None:
+    async with traded(settings, 60) as store:
+        seq = store.sequencer.seq
+    await admin.execute("DELETE FROM snapshots")
+    await admin.execute("DELETE FROM journal WHERE first_seq = (SELECT max(first_seq) FROM journal)")
+    assert (await verify(admin)).problems == [f"the journal ends before seq {seq}, which the projections hold"]
+    with pytest.raises(JournalDamaged, match=f"before seq {seq}, which the projections hold"):
+        async with open_store(settings):
+            pass
+
+
 @pytest.mark.spec("REC-005")
 async def test_any_point_of_the_past_can_be_seen(settings: Settings, admin: Connection) -> None:
     hashes: list[tuple[int, bytes]] = []
