@@ -63,6 +63,18 @@ class OrderStatus(Enum):
     UNTRIGGERED = 3
 
 
+# Python 3.11 takes some 100 ns to read a member off its class: ten times as long as a name. Hot paths use these.
+GTC: Final = TimeInForce.GTC
+IOC: Final = TimeInForce.IOC
+FOK: Final = TimeInForce.FOK
+DAY: Final = TimeInForce.DAY
+BUY_SIDE: Final = Side.BUY
+ACTIVE: Final = OrderStatus.ACTIVE
+CANCELLED: Final = OrderStatus.CANCELLED
+COMPLETED: Final = OrderStatus.COMPLETED
+UNTRIGGERED: Final = OrderStatus.UNTRIGGERED
+
+
 @final
 class Order:
     """An order in a book, or on its way into one.

@@ -6,11 +6,11 @@ form, tick, lot, bounds -> market's status -> reduce-only -> trading range -> po
 from typing import Final
 
 from engine.matching import fillable, in_reach, would_take
-from engine.order import Order, TimeInForce, TriggerEvent
+from engine.order import DAY, FOK, IOC, Order, TriggerEvent
 from exchange import margins
 from exchange.bearing import bearable, bears_close
 from exchange.commands import PlaceOrder
-from exchange.instrument import MarketStatus
+from exchange.instrument import TRADING, MarketStatus
 from exchange.limits import (
     CLIENT_ORDER_ID_LENGTH_MAX,
     ICEBERGS_MAX,
@@ -33,9 +33,9 @@ def check_form(holding: Holding, request: PlaceOrder) -> Reject | None:
     if price and (price < 0 or price > PRICE_MAX or price % market.tick):
         return Reject.INVALID_PRICE
     time_in_force = request.time_in_force
-    if price == 0 and time_in_force is TimeInForce.DAY:
+    if price == 0 and time_in_force is DAY:
         return Reject.INVALID_TIME_IN_FORCE
-    if request.post_only and (price == 0 or time_in_force is TimeInForce.IOC or time_in_force is TimeInForce.FOK):
+    if request.post_only and (price == 0 or time_in_force is IOC or time_in_force is FOK):
         return Reject.INVALID_POST_ONLY
     if request.close_on_trigger and not is_trigger(request):
         return Reject.INVALID_TRIGGER
@@ -60,7 +60,7 @@ def may_have_icebergs(request: PlaceOrder) -> bool:
     if icebergs <= 1:
         return icebergs >= 0
     time_in_force = request.time_in_force
-    can_rest = time_in_force is not TimeInForce.IOC and time_in_force is not TimeInForce.FOK
+    can_rest = time_in_force is not IOC and time_in_force is not FOK
     return icebergs <= ICEBERGS_MAX and request.price != 0 and not request.hidden and can_rest
 
 
@@ -124,7 +124,7 @@ def range_edge(market: Market, sign: int, time_ms: int) -> int:
 def check_status(holding: Holding, order: Order, replaced: Order | None, time_ms: int) -> Reject | None:
     """Check that the market takes this kind of order now."""
     market = holding.market
-    if market.status is not MarketStatus.TRADING:
+    if market.status is not TRADING:
         is_taken = market.status is MarketStatus.REDUCE_ONLY and only_reduces(holding, order, replaced)
         if not is_taken:
             return Reject.MARKET_CLOSED
@@ -203,7 +203,7 @@ def check_entry(
     """
     market = holding.market
     reject: Reject | None = None
-    if market.status is not MarketStatus.TRADING or time_ms > market.opens_until_ms:
+    if market.status is not TRADING or time_ms > market.opens_until_ms:
         reject = check_status(holding, order, replaced, time_ms)
     if reject is None and order.reduce_only:
         reject = check_reduce_only(holding, order)
@@ -213,7 +213,7 @@ def check_entry(
         return reject
     if request.post_only and would_take(market.book, order.sign, order.price):
         return Reject.WOULD_TAKE
-    if request.time_in_force is TimeInForce.FOK and not is_sure_to_fill(market, order):
+    if request.time_in_force is FOK and not is_sure_to_fill(market, order):
         return Reject.CANNOT_FILL
     if market.is_spot:
         return check_spot_funds(holding, order, request, replaced)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.matching import next_maker, self_match, trade
-from engine.order import Order, OrderStatus, TimeInForce
+from engine.order import COMPLETED, DAY, GTC, Order
 from exchange import bearing, margins, resting, shedding
 from exchange.commands import PlaceOrder
 from exchange.entry import EMA_SCALE
@@ -11,6 +11,10 @@ from exchange.events import BalanceChanged, CancelReason, Cause, Event, OrderRed
 from exchange.state import Balance, Holding, Market, State
 from risk.margin import fee
 
+_TRADE: Final = Cause.TRADE
+_TRANSFER: Final = Cause.TRANSFER
+_FEE: Final = Cause.FEE
+_IMMEDIATE: Final = CancelReason.IMMEDIATE
 EMA_LENGTH: Final = 61
 """The EMA60 of a spot market's trades: alpha = 2 / (60 + 1)."""
 
@@ -21,11 +25,11 @@ def execute(state: State, holding: Holding, order: Order, request: PlaceOrder, t
     if reason is not None:
         resting.end(state, holding, order, reason, out)
     elif order.leaves == 0:
-        resting.forget(state, holding.account, order, OrderStatus.COMPLETED)
+        resting.forget(state, holding.account, order, COMPLETED)
     elif may_rest(request):
         resting.rest(state, holding, order, request)
     else:
-        resting.end(state, holding, order, CancelReason.IMMEDIATE, out)
+        resting.end(state, holding, order, _IMMEDIATE, out)
     if len(holding.kin) > 1:
         shedding.shed_kin(state, holding, out)
 
@@ -33,7 +37,7 @@ def execute(state: State, holding: Holding, order: Order, request: PlaceOrder, t
 def may_rest(request: PlaceOrder) -> bool:
     """Tell whether what does not trade at once goes into the book."""
     time_in_force = request.time_in_force
-    return request.price != 0 and (time_in_force is TimeInForce.GTC or time_in_force is TimeInForce.DAY)
+    return request.price != 0 and (time_in_force is GTC or time_in_force is DAY)
 
 
 def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[Event]) -> CancelReason | None:
@@ -113,7 +117,7 @@ def settle(
     resting.lose(maker_holding, maker, qty)
     if maker.leaves == 0:
         resting.unlist(state, maker_holding, maker, 0)
-        resting.forget(state, maker_holding.account, maker, OrderStatus.COMPLETED)
+        resting.forget(state, maker_holding.account, maker, COMPLETED)
     if maker.oco:
         resting.shrink_oco(state, maker_holding, maker, qty, out)
     if taker.oco:
@@ -210,13 +214,13 @@ def book_money(
     balance = holding.quote
     if pnl:
         balance.pnl += pnl
-        _book(holding, balance, market.quote_asset, pnl, Cause.TRADE, order_id, trade_id, out)
+        _book(holding, balance, market.quote_asset, pnl, _TRADE, order_id, trade_id, out)
     if moved:
-        _book(holding, balance, market.quote_asset, -moved, Cause.TRANSFER, order_id, trade_id, out)
+        _book(holding, balance, market.quote_asset, -moved, _TRANSFER, order_id, trade_id, out)
     if paid_fee:
         balance.fees += paid_fee
         position.fees += paid_fee
-        _book(holding, balance, market.quote_asset, -paid_fee, Cause.FEE, order_id, trade_id, out)
+        _book(holding, balance, market.quote_asset, -paid_fee, _FEE, order_id, trade_id, out)
     out.append(
         PositionChanged(
             holding.account.account_id, market.market_id, position.qty, position.entry_notional, position.margin
@@ -263,11 +267,11 @@ def book_spot(
     quote = holding.quote
     order_id = order.order_id
     base_amount = order.sign * qty * market.lot_base
-    _book(holding, base, market.base_asset, base_amount, Cause.TRADE, order_id, trade_id, out)
-    _book(holding, quote, market.quote_asset, -order.sign * notional, Cause.TRADE, order_id, trade_id, out)
+    _book(holding, base, market.base_asset, base_amount, _TRADE, order_id, trade_id, out)
+    _book(holding, quote, market.quote_asset, -order.sign * notional, _TRADE, order_id, trade_id, out)
     if paid_fee:
         quote.fees += paid_fee
-        _book(holding, quote, market.quote_asset, -paid_fee, Cause.FEE, order_id, trade_id, out)
+        _book(holding, quote, market.quote_asset, -paid_fee, _FEE, order_id, trade_id, out)
 
 
 def _book(

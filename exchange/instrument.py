@@ -1,6 +1,7 @@
 """The terms of a contract. A message: it travels in commands and snapshots, and is never compiled."""
 
 from enum import Enum
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,12 @@ class MarketStatus(Enum):
     REDUCE_ONLY = 1
     CANCEL_ONLY = 2
     HALTED = 3
+
+
+# Read with every order: see engine.order on names of members.
+TRADING: Final = MarketStatus.TRADING
+HALTED: Final = MarketStatus.HALTED
+CANCEL_ONLY: Final = MarketStatus.CANCEL_ONLY
 
 
 class Instrument(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,7 +1,9 @@
 """Commands about orders: place, batch, amend, cancel; and the orders whose trigger was met."""
 
+from typing import Final
+
 from engine.matching import would_take
-from engine.order import Order, OrderStatus, TimeInForce, TriggerDirection, TriggerEvent
+from engine.order import ACTIVE, FOK, UNTRIGGERED, Order, TriggerDirection, TriggerEvent
 from engine.triggers import Trigger, direction_towards
 from exchange import entry, fills, margins, resting
 from exchange.accounts import apply_leverage
@@ -16,10 +18,12 @@ from exchange.events import (
     OrderRepeated,
     OrderTriggered,
 )
-from exchange.instrument import MarketStatus
+from exchange.instrument import CANCEL_ONLY, HALTED, TRADING, MarketStatus
 from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, OPEN_ORDERS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, Market, State, request_of
+
+_REQUESTED: Final = CancelReason.REQUESTED
 
 
 def leverage_for(holding: Holding, request: PlaceOrder) -> int:
@@ -56,7 +60,7 @@ def check_trigger(holding: Holding, order: Order, request: PlaceOrder) -> Reject
     reject = entry.check_trigger_form(market, request)
     if reject is not None:
         return reject
-    if market.status is not MarketStatus.TRADING:
+    if market.status is not TRADING:
         is_reducing = order.reduce_only or request.close_on_trigger
         if market.status is not MarketStatus.REDUCE_ONLY or not is_reducing:
             return Reject.MARKET_CLOSED
@@ -137,7 +141,7 @@ def enter(
     if request.leverage_e2:
         adopt_leverage(holding, request, out)
     resting.register(state, holding.account, order, request, time_ms)
-    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.ACTIVE))
+    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, ACTIVE))
     fills.execute(state, holding, order, request, time_ms, out)
 
 
@@ -152,7 +156,7 @@ def enter_to_wait(state: State, holding: Holding, order: Order, request: PlaceOr
         direction = direction_towards(price, now)
     if request.close_on_trigger:
         order.reduce_only = True
-    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, OrderStatus.UNTRIGGERED))
+    out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, UNTRIGGERED))
     resting.wait(holding, Trigger(order, event, direction, price, request.trail, request.trail_ppm, 0))
     resting.fire_later(state, market.met(event, now))
 
@@ -163,7 +167,7 @@ def repeat_of(state: State, account: Account, client_order_id: str) -> OrderRepe
     if order_id is not None:
         order = state.orders[order_id]
         is_waiting = order_id in account.holdings[request_of(order).market_id].triggers
-        status = OrderStatus.UNTRIGGERED if is_waiting else OrderStatus.ACTIVE
+        status = UNTRIGGERED if is_waiting else ACTIVE
         qty = order.filled + order.leaves
         return OrderRepeated(order_id, request_of(order), qty, order.price, order.filled, status)
     closed = account.closed_orders.get(client_order_id)
@@ -320,7 +324,7 @@ def check_batch_order(
     """Check one order of a batch by all that does not depend on the others or on money."""
     if request.account_id != command.account_id or request.market_id != command.market_id:
         return Reject.INVALID_BATCH
-    if request.time_in_force is TimeInForce.FOK or request.reduce_only or request.is_close or request.oco:
+    if request.time_in_force is FOK or request.reduce_only or request.is_close or request.oco:
         return Reject.INVALID_BATCH
     reject = entry.check_form(holding, request)
     if reject is None:
@@ -368,11 +372,11 @@ def cancel(state: State, command: CancelOrder, time_ms: int, out: list[Event]) -
         refuse(Reject.UNKNOWN_ACCOUNT if account is None else Reject.ORDER_NOT_FOUND, out)
         return
     holding = account.holdings[request_of(order).market_id]
-    if holding.market.status is MarketStatus.HALTED:
+    if holding.market.status is HALTED:
         refuse(Reject.MARKET_CLOSED, out)
         return
     order.time_ms = time_ms
-    resting.cancel(state, holding, order, CancelReason.REQUESTED, out)
+    resting.cancel(state, holding, order, _REQUESTED, out)
 
 
 def cancel_many(state: State, command: CancelOrders, out: list[Event]) -> None:
@@ -397,8 +401,8 @@ def cancel_many(state: State, command: CancelOrders, out: list[Event]) -> None:
         order = find_own(state, account, order_id, "")
         if order is not None:
             holding = account.holdings[request_of(order).market_id]
-            if holding.market.status is not MarketStatus.HALTED:
-                resting.cancel(state, holding, order, CancelReason.REQUESTED, out)
+            if holding.market.status is not HALTED:
+                resting.cancel(state, holding, order, _REQUESTED, out)
 
 
 def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> None:
@@ -435,7 +439,7 @@ def check_amend(
         return Reject.INVALID_QTY
     if not 0 <= command.trigger_price <= PRICE_MAX or (command.trigger_price and not is_waiting):
         return Reject.INVALID_TRIGGER
-    if market.status is MarketStatus.HALTED or market.status is MarketStatus.CANCEL_ONLY:
+    if market.status is HALTED or market.status is CANCEL_ONLY:
         return Reject.MARKET_CLOSED
     is_whole_close = is_waiting and request_of(order).is_close and leaves == 0
     if (leaves <= 0 and not is_whole_close) or order.order_id in state.fired:

@@ -1,6 +1,6 @@
 """Orders that are open: how they enter an account's list, shrink, and leave it."""
 
-from engine.order import BUY, SELL, Order, OrderStatus, Side, TimeInForce
+from engine.order import BUY, BUY_SIDE, CANCELLED, DAY, SELL, Order, OrderStatus
 from engine.triggers import Trigger
 from exchange import margins
 from exchange.commands import PlaceOrder
@@ -17,7 +17,7 @@ def order_from(account: Account, request: PlaceOrder) -> Order:
         0,
         account.account_id,
         account.owner_id,
-        BUY if request.side is Side.BUY else SELL,
+        BUY if request.side is BUY_SIDE else SELL,
         request.price,
         request.qty,
         0,
@@ -36,7 +36,7 @@ def register(state: State, account: Account, order: Order, request: PlaceOrder, 
     state.next_order_id = order_id + 1
     order.order_id = order_id
     order.time_ms = time_ms
-    if request.time_in_force is TimeInForce.DAY and not state.day_orders:
+    if request.time_in_force is DAY and not state.day_orders:
         state.day_end_ms = (time_ms // DAY_MS + 1) * DAY_MS
     index_order(state, account, order, request)
 
@@ -46,7 +46,7 @@ def index_order(state: State, account: Account, order: Order, request: PlaceOrde
     state.orders[order.order_id] = order
     if request.client_order_id:
         account.client_orders[request.client_order_id] = order.order_id
-    if request.time_in_force is TimeInForce.DAY:
+    if request.time_in_force is DAY:
         state.day_orders[order.order_id] = order
 
 
@@ -129,7 +129,7 @@ def forget(state: State, account: Account, order: Order, status: OrderStatus) ->
     """Close an order's record. One with a client order id is remembered, for a repeat must find it."""
     del state.orders[order.order_id]
     request = request_of(order)
-    if request.time_in_force is TimeInForce.DAY:
+    if request.time_in_force is DAY:
         state.day_orders.pop(order.order_id, None)
     client_order_id = request.client_order_id
     if client_order_id:
@@ -150,7 +150,7 @@ def end(
     reject: Reject | None = None,
 ) -> None:
     """Cancel what is left of an order that is in no book and on no list any more."""
-    forget(state, holding.account, order, OrderStatus.CANCELLED)
+    forget(state, holding.account, order, CANCELLED)
     out.append(OrderCancelled(order.order_id, order.account_id, holding.market.market_id, order.leaves, reason, reject))
 
 

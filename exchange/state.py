@@ -7,7 +7,16 @@ from engine.book import Book
 from engine.order import Order, OrderStatus, TriggerEvent
 from engine.triggers import Trigger, TriggerBook
 from exchange.commands import PlaceOrder
-from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind, MarketStatus
+from exchange.instrument import (
+    CANCEL_ONLY,
+    HALTED,
+    TRADING,
+    Asset,
+    IndexTerms,
+    Instrument,
+    InstrumentKind,
+    MarketStatus,
+)
 from risk.fixed import div_up
 from risk.margin import PPM, PPM_TO_RATE
 from risk.position import OwnerNotional, Position
@@ -191,7 +200,7 @@ class Market:
         self.notional_min: int = instrument.notional_min
         self.range_ppm: int = instrument.range_ppm
         self.leverage_max_e2: int = instrument.leverage_max * 100
-        self.status: MarketStatus = MarketStatus.TRADING
+        self.status: MarketStatus = TRADING
         self.mark_price: int = 0
         self.mark_value: int = 0
         self.opens_until_ms: int = 0
@@ -210,7 +219,7 @@ class Market:
 
     def met(self, event: TriggerEvent, price: int) -> list[Trigger]:
         """Take out and list the triggers that a price fires. A market that takes no orders leaves them waiting."""
-        if self.status is MarketStatus.HALTED or self.status is MarketStatus.CANCEL_ONLY or price == 0:
+        if self.status is HALTED or self.status is CANCEL_ONLY or price == 0:
             return []
         return self.triggers(event).reached(price)
 
