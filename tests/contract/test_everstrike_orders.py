@@ -315,6 +315,29 @@ def test_close_takes_the_position_away(venue: Venue, alice: Client, bob: Client,
     bob.cancel_all()
 
 
+@pytest.mark.spec("REST-022")
+def test_a_reduce_only_order_that_shrank_says_what_it_was(venue: Venue, bob: Client, dora: Client) -> None:
+    bob.order(side="SELL", price=60_000, qty=0.004)
+    conforms(venue, dora.order(price=60_000, qty=0.004))
+    closing = {"side": "SELL", "price": 60_500, "reduce_only": "true"}
+    placed = conforms(venue, dora.order(qty=0.004, **closing))["order"]
+    assert (placed["qty_orig"], placed["qty_remaining"]) == (0.004, 0.004)
+    bob.order(side="BUY", price=59_990, qty=0.003)
+    conforms(venue, dora.order(side="SELL", price=59_990, qty=0.003))
+    expected = (0.004, 240.0 + 2, 0.001)
+
+    def told(order: Any) -> tuple[float, float, float]:
+        return order["qty_orig"], order["qty_orig_usd"], order["qty_remaining"]
+
+    assert told(conforms(venue, dora.get("/order", id=placed["id"]))) == expected
+    (active,) = conforms(venue, dora.get("/active_orders"))
+    assert told(active) == expected
+    assert told(conforms(venue, dora.send("/auth/cancel", id=placed["id"]))) == expected
+    assert told(conforms(venue, dora.get("/order", id=placed["id"]))) == expected
+    conforms(venue, dora.send("/auth/close", pair=PAIR))
+    bob.cancel_all()
+
+
 @pytest.mark.spec("REST-011")
 def test_isolated_margin_with_and_without_a_signature(venue: Venue, ivy: Client, bob: Client) -> None:
     assert refusal(venue, bob.send("/leverage", pair=PAIR, leverage=5)) == ("ONLY_ISOLATED", None)

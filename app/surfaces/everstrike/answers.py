@@ -263,7 +263,11 @@ def order_json(
     fills: list[Json],
     msg: str | None = None,
 ) -> Json:
-    """An order with every field. A market order has no original price; `price` is the edge that it may trade up to."""
+    """An order with every field. A market order has no original price; `price` is the edge that it may trade up to.
+
+    `qty` is what the order is made of now: the original quantity only where the request named none (a whole close).
+    """
+    original = request.qty or qty
     lot, whole = pair.lots_in_one, pair.price_units_in_one
     event = request.trigger_event
     asked = request.price
@@ -281,8 +285,8 @@ def order_json(
         "hidden": request.hidden,
         "status": status.name,
         "leverage": leverage_e2 / 100,
-        "qty_orig": qty / lot,
-        "qty_orig_usd": amount(qty * price * pair.unit_value),
+        "qty_orig": original / lot,
+        "qty_orig_usd": amount(original * price * pair.unit_value),
         "qty_remaining": leaves / lot,
         "qty_filled": filled / lot,
         "post_only": request.post_only,

@@ -166,3 +166,12 @@ def test_a_market_order_has_no_original_price() -> None:
     events: list[Event] = [OrderAccepted(2, market, 100, 5_820_000, OrderStatus.ACTIVE)]
     order = answers.order_of_placed(answers.placed(events)[0], PAIR, "me", 100, 1)
     assert (order["type"], order["price"], order["price_orig"], order["side"]) == ("MARKET", 58_200, None, "SELL")
+
+
+@pytest.mark.spec("REST-022")
+@pytest.mark.parametrize("qty, is_close, original", [(100, False, 0.01), (100, True, 0.01), (0, True, 0.006)])
+def test_the_original_quantity_stays_when_the_order_shrinks(qty: int, is_close: bool, original: float) -> None:
+    request = PlaceOrder(5, 7, Side.SELL, qty, 6_000_000, reduce_only=True, is_close=is_close)
+    accepted = OrderAccepted(2, request, 60, 6_000_000, OrderStatus.ACTIVE)
+    order = answers.order_of_placed(answers.placed([accepted])[0], PAIR, "me", 100, 1)
+    assert (order["qty_orig"], order["qty_orig_usd"], order["qty_remaining"]) == (original, original * 60_000, 0.006)
