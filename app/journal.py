@@ -10,6 +10,7 @@ import contextlib
 import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple, TypeAlias, final
 
@@ -49,6 +50,17 @@ _READ: Final = (
 _ROW_BEFORE: Final = (
     "SELECT first_seq, count, time_ms, hash FROM journal WHERE first_seq <= $1 ORDER BY first_seq DESC LIMIT 1"
 )
+
+_OWN_SESSION: Final = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_END_SESSION: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
+_LOSS_SETTINGS: Final = {
+    "client_connection_check_interval": "'500ms'",
+    # Over TCP, some 9 seconds after the network fell silent; a Unix socket has no use for them.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "'9s'",
+}
 
 Revive: TypeAlias = Callable[[], Awaitable[None]]
 """Brings a server of our own back to life. Raises: DatabaseUnusable."""
@@ -158,6 +170,8 @@ class Journal:
         self._revive = revive
         self._timeout_s = timeout_ms / 1000
         self._connection: Connection | None = None
+        self._former: tuple[int, datetime] | None = None
+        """Process and start of our session in the server: what a session lost without a word still is."""
         self._insert: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
         self.head: Head = EMPTY
         """What is known to be durable. `read` from a snapshot's head and `resume` move it."""
@@ -247,12 +261,19 @@ class Journal:
         )
         if await connection.fetchval("SHOW synchronous_commit") in {"off", "local"}:
             await connection.execute("SET synchronous_commit = on")
-        # A session that waits for something when we lose it must end, and let go of the lock. Not every system can.
-        with contextlib.suppress(asyncpg.PostgresError):
-            await connection.execute("SET client_connection_check_interval = '500ms'")
+        # A session that we lose must end and let go of the lock, idle or not. Not every system can.
+        for name, value in _LOSS_SETTINGS.items():
+            with contextlib.suppress(asyncpg.PostgresError):
+                await connection.execute(f"SET {name} = {value}")
         if await connection.fetchval("SHOW fsync") == "off":
             _log.warning("the database runs with fsync off: a power cut may lose what was acknowledged")
+        if self._former is not None:
+            # A network that fell silent told the server nothing: our former session would keep the lock for minutes.
+            with contextlib.suppress(asyncpg.PostgresError):
+                await connection.execute(_END_SESSION, *self._former)
         await self._lock(lock_timeout_s)
+        row = await connection.fetchrow(_OWN_SESSION)
+        self._former = None if row is None or row["backend_start"] is None else (row["pid"], row["backend_start"])
 
     async def _lock(self, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()

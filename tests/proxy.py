@@ -26,7 +26,10 @@ class Proxy:
         """So many bytes pass, either way; in the middle of the next one every connection is cut."""
         self.is_cut = False
         """Nobody gets through, new connections included."""
+        self.is_silent = False
+        """The server is not told that a client has gone."""
         self._server: asyncio.Server | None = None
+        self._near: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,11 +51,19 @@ class Proxy:
             writer.close()
         self._writers.clear()
 
+    def lose(self) -> None:
+        """Close every connection on the client's side; on the server's they stay open and silent."""
+        self.is_silent = True
+        for writer in self._near:
+            writer.close()
+        self._near.clear()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_cut:
             writer.close()
             return
         far_reader, far_writer = await asyncio.open_unix_connection(self._target)
+        self._near.add(writer)
         self._writers |= {writer, far_writer}
         self._start(self._copy(reader, far_writer, are_answers=False))
         self._start(self._copy(far_reader, writer, are_answers=True))
@@ -78,4 +89,5 @@ class Proxy:
                 if not (are_answers and self.keeps_answers):
                     writer.write(data)
                     await writer.drain()
-        writer.close()
+        if are_answers or not self.is_silent:
+            writer.close()

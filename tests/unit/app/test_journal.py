@@ -319,6 +319,24 @@ async def test_a_lost_session_that_still_waits_lets_go_of_the_lock(database: str
         await journal.close()
 
 
+@pytest.mark.spec("JRN-008")
+async def test_a_session_lost_in_silence_lets_go_of_the_lock(database: str, admin: Connection) -> None:
+    """As when a network fails without a word: the server believes in the idle session for as long as TCP does."""
+    async with Proxy(database) as proxy:
+        journal = await open_journal(proxy.url)
+        await fill(journal)
+        for _ in range(2):
+            former = await admin.fetchval(f"SELECT pid {HOLDERS}")
+            proxy.lose()
+            with pytest.raises(JournalUnavailable):
+                await journal.append([Tick()], NOW_MS + 9)
+            assert await admin.fetchval(f"SELECT pid {HOLDERS}") == former
+            await asyncio.wait_for(journal.resume(), 10)
+            assert await admin.fetchval(f"SELECT pid {HOLDERS}") != former
+            await journal.append([Tick()], NOW_MS + 10)
+        await journal.close()
+
+
 @pytest.mark.spec("JRN-012")
 @pytest.mark.parametrize("given, found", [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
 async def test_a_commit_means_durable(database: str, admin: Connection, given: str, found: str) -> None:
