@@ -52,13 +52,19 @@ def master_key(text: str | None, data_dir: Path, *, is_embedded: bool) -> bytes:
     """
     if text is not None:
         return _parsed(text)
-    path = data_dir / _FILE
-    if path.exists():
-        return _parsed(path.read_text("ascii"))
     if not is_embedded:
         example = urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
         raise SettingsInvalid("EVERMARK_MASTER_KEY", f"must be set when DATABASE_URL is. A fresh one: {example}")
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / _FILE
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _parsed(path.read_text("ascii", "replace")) if path.exists() else _made(path)
+    except OSError as error:
+        raise SettingsInvalid("DATA_DIR", f"must name a folder for files of one's own: {error}") from error
+
+
+def _made(path: Path) -> bytes:
+    """A new key in a file of its own, there for good before anything is locked with it."""
     key = secrets.token_bytes(KEY_BYTES)
     making = path.with_suffix(".making")
     making.unlink(missing_ok=True)
@@ -68,6 +74,11 @@ def master_key(text: str | None, data_dir: Path, *, is_embedded: bool) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     making.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a power cut may take the name away again
+    finally:
+        os.close(folder)
     return key
 
 

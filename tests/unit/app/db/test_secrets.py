@@ -1,3 +1,5 @@
+import os
+import stat
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
@@ -56,6 +58,32 @@ def test_a_database_of_ones_own_needs_a_key_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="EVERMARK_MASTER_KEY must be set"):
         master_key(None, tmp_path, is_embedded=False)
     assert list(tmp_path.iterdir()) == []
+    master_key(None, tmp_path, is_embedded=True)  # left by an exchange with the embedded database
+    with pytest.raises(SettingsInvalid, match="EVERMARK_MASTER_KEY must be set"):
+        master_key(None, tmp_path, is_embedded=False)
+
+
+@pytest.mark.spec("KEY-003")
+def test_a_new_key_is_there_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's bytes and then its name are forced to the disk."""
+    synced: list[bool] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        assert (tmp_path / "master.key").exists() == synced[-1]
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    master_key(None, tmp_path, is_embedded=True)
+    assert synced == [False, True]
+
+
+@pytest.mark.spec("DB-003")
+def test_a_data_dir_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsInvalid, match="^DATA_DIR "):
+        master_key(None, tmp_path / "file", is_embedded=True)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 44, urlsafe_b64encode(bytes(16)).decode(), "é" * 32])
