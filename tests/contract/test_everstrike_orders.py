@@ -44,7 +44,7 @@ def test_an_order_is_answered_with_every_field(venue: Venue, alice: Client, bob:
         "pair": PAIR, "price": 60_000, "price_orig": 60_000, "qty_orig": 0.003, "qty_orig_usd": 180, "side": "BUY",
         "qty_remaining": 0.001, "qty_filled": 0.002, "status": "ACTIVE", "time": venue.clock.now_ms, "type": "LIMIT",
         "time_in_force": "GTC", "oco": None, "icebergs": 0, "trigger_price": None, "trigger_event": None,
-        "close_on_trigger": False, "reduce_only": False, "post_only": False, "hidden": False, "leverage": 10,
+        "close_on_trigger": False, "reduce_only": False, "post_only": False, "hidden": False, "leverage": 1,
     }  # fmt: skip
     assert {name: order[name] for name in expected} == expected
     assert [(fill["qty"], fill["price"], fill["pair"]) for fill in order["fills"]] == [(0.002, 60_000, PAIR)]
@@ -357,6 +357,35 @@ def test_isolated_margin_with_and_without_a_signature(venue: Venue, ivy: Client,
     assert drawn["positions"][PAIR]["free"] == pytest.approx(140)
     assert refusal(venue, ivy.send("/draw", pair=PAIR, qty=139))[0] == "MARGIN_TOO_LOW"
     assert refusal(venue, ivy.send("/fund", pair=PAIR, qty="1e-9")) == ("INVALID_AMOUNT", "qty")
+
+
+@pytest.mark.spec("REST-023")
+def test_an_order_shows_the_leverage_that_counts(venue: Venue, ivy: Client, carl: Client) -> None:
+    far = {"price": 58_500, "qty": 0.001}
+    for named in ("10", "1000000000000000", None):
+        order = conforms(venue, carl.order(leverage=named, **far))["order"]
+        assert order["leverage"] == 1  # cross margin knows none
+        assert conforms(venue, carl.get("/order", id=order["id"]))["leverage"] == 1
+    assert {row["leverage"] for row in conforms(venue, carl.send("/auth/cancel/bulk"))} == {1}
+
+    def told(order: Any) -> tuple[float, float]:
+        return order["leverage"], conforms(venue, ivy.get("/order", id=order["id"]))["leverage"]
+
+    conforms(venue, ivy.send("/leverage", pair=PAIR, leverage=4))
+    plain = conforms(venue, ivy.order(**far))["order"]
+    assert told(plain) == (4, 4)
+    tested = conforms(venue, ivy.order(leverage=3, is_test="true", **far))["order"]
+    assert tested["leverage"] == 3
+    named = conforms(venue, ivy.order(leverage=2, **far))["order"]
+    assert told(named) == (2, 2)
+    assert told(plain) == (4, 2)  # it is the market's, not the order's
+    waiting = conforms(venue, ivy.order(leverage=8, trigger_price=61_000, price=61_000, qty=0.001))["order"]
+    assert told(waiting) == (8, 8)
+    assert told(named) == (2, 2)
+    gone = conforms(venue, ivy.send("/auth/cancel", id=plain["id"]))
+    assert told(gone) == (2, 2)
+    assert {row["leverage"] for row in conforms(venue, ivy.get("/orders", pair=PAIR)) if row["id"] == gone["id"]} == {2}
+    ivy.cancel_all()
 
 
 @pytest.mark.spec("REST-012")

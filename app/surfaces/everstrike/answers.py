@@ -185,8 +185,18 @@ def _change(order: Placed, event: OrderCancelled | OrderReduced | OrderTriggered
         order.price = event.price
 
 
+def leverage_of(request: PlaceOrder, leverage_e2: int, *, is_entered: bool) -> int:
+    """The leverage of an order. `leverage_e2` is what counts for its account and market now, 0 where none does.
+
+    What the request named was set when the order entered the book, and may be another by now; before, it is still to come.
+    """
+    if leverage_e2 == 0:
+        return LEVERAGE_LEAST_E2
+    return leverage_e2 if is_entered else request.leverage_e2 or leverage_e2
+
+
 def order_of_placed(order: Placed, pair: Pair, customer_id: str, leverage_e2: int, now_ms: int) -> Json:
-    """An order right after the command that made it."""
+    """An order right after the command that made it. `leverage_e2` is what counts for the account then."""
     return order_json(
         pair,
         customer_id,
@@ -198,7 +208,9 @@ def order_of_placed(order: Placed, pair: Pair, customer_id: str, leverage_e2: in
         leaves=order.leaves,
         status=order.status,
         trigger_price=order.request.trigger_price,
-        leverage_e2=leverage_e2,
+        leverage_e2=leverage_of(
+            order.request, leverage_e2, is_entered=order.order_id != 0 and order.status is OrderStatus.ACTIVE
+        ),
         changed_ms=now_ms,
         fills=[fill_of_trade(trade, is_maker, pair, order.request, now_ms) for trade, is_maker in order.fills],
     )
@@ -217,14 +229,14 @@ def order_of_view(view: OrderView, pair: Pair, customer_id: str, fills: list[Jso
         leaves=view.leaves,
         status=view.status,
         trigger_price=view.trigger_price,
-        leverage_e2=view.request.leverage_e2 or view.leverage_e2 or LEVERAGE_LEAST_E2,
+        leverage_e2=leverage_of(view.request, view.leverage_e2, is_entered=view.status is OrderStatus.ACTIVE),
         changed_ms=view.time_ms,
         fills=fills,
     )
 
 
-def order_of_row(row: StoredOrder, pair: Pair, customer_id: str, fills: list[Json]) -> Json:
-    """An order from the records, closed as a rule."""
+def order_of_row(row: StoredOrder, pair: Pair, customer_id: str, leverage_e2: int, fills: list[Json]) -> Json:
+    """An order from the records, closed as a rule. `leverage_e2` is what counts for the account now."""
     msg = None
     if row.cancel_reason is not None:
         msg = CANCEL_WORDS[row.cancel_reason] if row.reject is None else f"Order was rejected: {row.reject.value}"
@@ -239,7 +251,7 @@ def order_of_row(row: StoredOrder, pair: Pair, customer_id: str, fills: list[Jso
         leaves=row.leaves,
         status=row.status,
         trigger_price=row.trigger_price,
-        leverage_e2=row.request.leverage_e2 or LEVERAGE_LEAST_E2,
+        leverage_e2=leverage_of(row.request, leverage_e2, is_entered=row.status is OrderStatus.ACTIVE),
         changed_ms=row.updated_ms,
         fills=fills,
         msg=msg,

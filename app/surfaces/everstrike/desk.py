@@ -7,11 +7,12 @@ from litestar.types import Receive
 from app import forms, wire
 from app.auth import Guard, Key, Scope, need
 from app.clock import Clock
+from app.db.rows import StoredOrder
 from app.door import Request, read_body
 from app.forms import Form
 from app.problems import Malformed
 from app.store import Store
-from app.surfaces.everstrike.answers import Json, balance_json, flat_json, position_json
+from app.surfaces.everstrike.answers import Json, balance_json, flat_json, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pair, Pairs
 from exchange import views
 from exchange.exchange import Exchange
@@ -101,6 +102,11 @@ class Desk:
             return position_json(view, pair)
         market = views.market(exchange, pair.market_id)
         return flat_json(pair, market.mark_price if market is not None else 0)
+
+    def order_of(self, row: StoredOrder, key: Key, fills: list[Json]) -> Json:
+        """An order of the key's account from the records."""
+        leverage_e2 = views.leverage(self.sequencer.exchange, key.account_id, row.market_id)
+        return order_of_row(row, self.pairs.of(row.market_id), key.customer_id, leverage_e2, fills)
 
     def account(self, exchange: Exchange, account_id: int) -> Json:
         """Balances and positions."""

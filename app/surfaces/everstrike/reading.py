@@ -8,7 +8,7 @@ from app import forms, wire
 from app.door import Answer, Request
 from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids
-from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_row, order_of_view, success, trade_json
+from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_view, success, trade_json
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.pairs import Pair, Pairs, describe
 from app.wire import amount
@@ -102,7 +102,7 @@ class Reading:
             raise _no_order()
         pair = desk.pairs.of(row.market_id)
         fills = [fill_of_row(fill, pair, row.request) for fill in rows]
-        return success(order_of_row(row, pair, key.customer_id, fills))
+        return success(desk.order_of(row, key, fills))
 
     async def orders(self, request: Request, _receive: Receive) -> Answer:
         """GET /orders: open and closed ones, the latest change first."""
@@ -116,7 +116,7 @@ class Reading:
             end_ms=chosen.end_ms,
             limit=chosen.limit,
         )
-        return success([order_of_row(row, desk.pairs.of(row.market_id), key.customer_id, []) for row in rows])
+        return success([desk.order_of(row, key, []) for row in rows])
 
     async def active_orders(self, request: Request, _receive: Receive) -> Answer:
         """GET /active_orders: resting ones and those that wait for their trigger, the latest change first."""

@@ -10,11 +10,9 @@ from app.door import Answer, Request
 from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids, orders
 from app.surfaces.everstrike.answers import (
-    LEVERAGE_LEAST_E2,
     Json,
     Placed,
     order_of_placed,
-    order_of_row,
     placed,
     refused,
     refused_in_batch,
@@ -138,7 +136,7 @@ class Trading:
         for order_id in order_ids:
             row = await desk.queries.order(key.account_id, order_id)
             if row is not None:
-                found.append(order_of_row(row, desk.pairs.of(row.market_id), key.customer_id, []))
+                found.append(desk.order_of(row, key, []))
         return found
 
     # --- isolated margin ---------------------------------------------------------------------------------------------
@@ -229,10 +227,10 @@ class Reply:
         )
 
     def _order(self, order: Placed, exchange: Exchange, now_ms: int) -> Json:
-        """An order; its leverage is the one that is set for the market when it named none."""
+        """An order with the leverage that counts for it."""
         key = self._key
-        leverage_e2 = order.request.leverage_e2 or views.leverage(exchange, key.account_id, self._pair.market_id)
-        return order_of_placed(order, self._pair, key.customer_id, leverage_e2 or LEVERAGE_LEAST_E2, now_ms)
+        leverage_e2 = views.leverage(exchange, key.account_id, self._pair.market_id)
+        return order_of_placed(order, self._pair, key.customer_id, leverage_e2, now_ms)
 
     def to_account(self, events: list[Event], exchange: Exchange) -> Answer:
         """The answer to a change of leverage or margin."""
