@@ -30,6 +30,7 @@ REFUSED: Final = 1
 """The exchange says no, or what was checked is not in order. (2 is a command line that cannot be meant.)"""
 FAULT: Final = 3
 """The world is not as it must be: no exchange, no database, wrong settings."""
+DAYS_MAX: Final = 36_500
 BENCHES: Final = ("book", "core", "journal", "http")
 
 T = TypeVar("T")
@@ -194,7 +195,7 @@ def keys_create(
         list[str] | None, typer.Option(help="read, trade, withdraw; repeat it. [default: read, trade]")
     ] = None,
     network: Annotated[list[str] | None, typer.Option(help="Only from here (CIDR); repeat it.")] = None,
-    days: Annotated[int, typer.Option(min=0, help="Ends after so many days; 0: never.")] = 0,
+    days: Annotated[int, typer.Option(min=0, max=DAYS_MAX, help="Ends after so many days; 0: never.")] = 0,
 ) -> None:
     """Make a key. Its secret is shown now and never again."""
     now_ms = int(datetime.now(UTC).timestamp() * 1_000)
@@ -396,7 +397,10 @@ def _complain(error: Exception) -> None:
 
 
 def _date(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):  # somebody meant for ever
+        return f"{time_ms} ms"
 
 
 def main() -> None:

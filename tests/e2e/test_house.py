@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from app import control
 from app.auth import sign
 
 ROOT = Path(__file__).parent.parent.parent
@@ -201,6 +202,9 @@ def test_accounts_keys_and_money(exchange: Program) -> None:
     demo = json.loads((data_dir / "demo.json").read_text("utf-8"))
     url, headers = f"{demo['url']}/balances", {"x-api-key": key}
     assert requests.get(url, headers=headers, timeout=DEADLINE_S).json()["result"]["USD"]["free"] == 2510.5
+    for_ever = control.CreateKey(int(number), expires_at_ms=2**62)  # no command line says this, but a program might
+    control.ask(data_dir, for_ever, control.NewKey)
+    assert key in evermark(data_dir, "keys", "list")
     evermark(data_dir, "keys", "revoke", key)
     assert requests.get(url, headers=headers, timeout=DEADLINE_S).status_code == 401
     assert re.search(rf"{key}.*revoked", evermark(data_dir, "keys", "list"))
@@ -260,6 +264,7 @@ def test_markets(exchange: Program) -> None:
         (("keys", "create", "99"), 1, "There is no account 99."),
         (("keys", "create", "1", "--scope", "fly"), 1, "There is no scope 'fly'"),
         (("keys", "create", "1", "--network", "nowhere"), 1, "nowhere"),
+        (("keys", "create", "1", "--days", "36501"), 2, "36500"),
         (("keys", "revoke", "abc"), 1, "There is no key"),
         (("markets", "halt", "USD_X_PERP"), 1, "There is no market 'USD_X_PERP'."),
         (("markets", "halt", "USD_BTC_PERP", "--status", "SHUT"), 1, "There is no status 'SHUT'"),
