@@ -202,6 +202,21 @@ def test_a_client_order_id_makes_a_retry_safe(venue: Venue, carl: Client) -> Non
     assert (gone["id"], gone["status"]) == (first["id"], "CANCELLED")
 
 
+@pytest.mark.spec("REST-024")
+def test_an_order_can_be_asked_for_by_its_client_order_id(venue: Venue, carl: Client, alice: Client) -> None:
+    first = conforms(venue, carl.order(client_order_id="which one"))["order"]
+    assert conforms(venue, carl.get("/order", client_order_id="which one")) == first
+    gone = conforms(venue, carl.send("/auth/cancel", id=first["id"]))
+    assert conforms(venue, carl.get("/order", client_order_id="which one")) == gone
+    venue.run(venue.store.projector.settle())  # from memory before, from the records now
+    assert conforms(venue, carl.get("/order", client_order_id="which one")) == gone
+    missing = ("ORDER_NOT_FOUND", "client_order_id")
+    assert refusal(venue, alice.get("/order", client_order_id="which one")) == missing
+    assert refusal(venue, carl.get("/order", client_order_id="never sent")) == missing
+    assert refusal(venue, carl.get("/order", client_order_id="x" * 65))[0] == "INVALID_CLIENT_ORDER_ID"
+    assert refusal(venue, carl.get("/order")) == ("MISSING_FIELD", "id")
+
+
 @pytest.mark.spec("REST-007")
 def test_bulk_orders_all_or_none(venue: Venue, carl: Client) -> None:
     stamp = venue.stamp()

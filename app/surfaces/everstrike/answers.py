@@ -111,7 +111,7 @@ def problem(fault: Problem | Unavailable) -> Answer:
         return failure(status, fault.denial.value, code=code)
     if isinstance(fault, Unavailable):
         is_unknown = fault.is_unknown
-        msg = f"{fault} The outcome is unknown: ask by client order id." if is_unknown else str(fault)
+        msg = f"{fault} The outcome is unknown: ask GET /order by client_order_id." if is_unknown else str(fault)
         result = {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown}
         return failure(503, msg, result, retry_s=fault.retry_s)
     return failure(500, "Something went wrong on our side.")

@@ -5,6 +5,7 @@ from typing import Final, final
 from litestar.types import Receive
 
 from app import forms, wire
+from app.auth import Key
 from app.door import Answer, Request
 from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids
@@ -13,6 +14,7 @@ from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.pairs import Pair, Pairs, describe
 from app.wire import amount
 from exchange import views
+from exchange.limits import REFERENCE_LENGTH_MAX
 from exchange.rejects import Reject
 
 LIST_LIMIT: Final = 100
@@ -85,12 +87,16 @@ class Reading:
         return success(self._desk.positions(self._desk.sequencer.exchange, key.account_id))
 
     async def order(self, request: Request, _receive: Receive) -> Answer:
-        """GET /order."""
+        """GET /order: by id, or by client_order_id the newest order that has it."""
         desk = self._desk
         key, query = desk.read(request)
-        order_id = ids.decode(ids.ORDER, forms.needed(query, "id"))
-        if order_id is None:
-            raise _no_order()
+        name = forms.word(query, "client_order_id", most=REFERENCE_LENGTH_MAX, code="INVALID_CLIENT_ORDER_ID")
+        if name:
+            order_id = await self._order_named(key, name)
+        else:
+            order_id = ids.decode(ids.ORDER, forms.needed(query, "id")) or 0
+        if order_id == 0:
+            raise _no_order("client_order_id" if name else "id")
         rows = await desk.queries.fills(key.account_id, order_id=order_id, limit=LIST_LIMIT_MAX)
         view = views.order(desk.sequencer.exchange, key.account_id, order_id)
         if view is not None:
@@ -99,10 +105,19 @@ class Reading:
             return success(order_of_view(view, pair, key.customer_id, fills))
         row = await desk.queries.order(key.account_id, order_id)
         if row is None:
-            raise _no_order()
+            raise _no_order("client_order_id" if name else "id")
         pair = desk.pairs.of(row.market_id)
         fills = [fill_of_row(fill, pair, row.request) for fill in rows]
         return success(desk.order_of(row, key, fills))
+
+    async def _order_named(self, key: Key, name: str) -> int:
+        """The id of an order by its client order id, 0 when there is none."""
+        desk = self._desk
+        view = views.order_by_client_id(desk.sequencer.exchange, key.account_id, name)
+        if view is not None:
+            return view.order_id
+        row = await desk.queries.order_by_client_id(key.account_id, name)
+        return row.order_id if row is not None else 0
 
     async def orders(self, request: Request, _receive: Receive) -> Answer:
         """GET /orders: open and closed ones, the latest change first."""
@@ -188,8 +203,8 @@ class Reading:
         return success({})
 
 
-def _no_order() -> NotFound:
-    return NotFound("id", Reject.ORDER_NOT_FOUND.value, Reject.ORDER_NOT_FOUND.name)
+def _no_order(field: str) -> NotFound:
+    return NotFound(field, Reject.ORDER_NOT_FOUND.value, Reject.ORDER_NOT_FOUND.name)
 
 
 def _levels(levels: list[tuple[int, int]], pair: Pair) -> list[Json]:

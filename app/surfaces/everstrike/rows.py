@@ -81,7 +81,7 @@ def _trading(handlers: Trading) -> list[Row]:
 def _reading(handlers: Reading) -> list[Row]:
     key, public = Access.KEY, Access.PUBLIC
     return [
-        Row("GET", "/order", key, handlers.order, "order", ("id",)),
+        Row("GET", "/order", key, handlers.order, "order", (), ("id", "client_order_id")),
         Row("GET", "/orders", key, handlers.orders, "orders", (), _LIST),
         Row("GET", "/active_orders", key, handlers.active_orders, "orders", (), _LIST),
         Row("GET", "/account", key, handlers.account, "account"),
