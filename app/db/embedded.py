@@ -30,6 +30,7 @@ _SYSTEM_USER: Final = "pgserver"  # the one the wheel makes too: PostgreSQL refu
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX: Final = 103  # bytes, without the closing zero: 107 on Linux, 103 on macOS
 _START_TIMEOUT_S: Final = 60
+_ANYWHERE: Final = Path("/")
 _SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "100",
@@ -93,7 +94,7 @@ class EmbeddedServer:
 
     def stop_blocking(self) -> bool:
         """As `stop`. Says whether the server was taken down: not when another program uses it."""
-        if not self._data_dir.exists():
+        if not self._data_dir.is_dir():
             return False
         with _lock_file(self._guard_path) as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
@@ -159,9 +160,11 @@ class EmbeddedServer:
             shutil.chown(self._log, self._user, self._user)
         options = {"unix_socket_directories": str(socket_directory), **_SETTINGS}
         words = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
-        arguments = ["-w", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-D", str(self._directory), "-o", words]
+        # pg_ctl puts its paths between a shell's double quotes: these two hold nothing that means something there.
+        paths = ["-l", os.path.join(os.pardir, self._log.name), "-D", os.curdir]
         try:
-            self._run("pg_ctl", "start", *arguments)
+            arguments = ["-w", "-t", str(_START_TIMEOUT_S), *paths, "-o", words]
+            self._run("pg_ctl", "start", *arguments, directory=self._directory)
         except DatabaseUnusable as error:
             end = self._log.read_text(errors="replace").splitlines()[-3:]
             raise DatabaseUnusable("\n".join([str(error), *end])) from None
@@ -207,8 +210,10 @@ class EmbeddedServer:
             return False
 
     def _socket_directory(self) -> Path:
-        """The cluster's own folder; where its path is too long for a socket, a short one that is the same each time."""
-        if len(os.fsencode(self._directory / _SOCKET_NAME)) <= _SOCKET_PATH_MAX:
+        """The cluster's own folder; where its path cannot be a socket's, a short one that is the same each time."""
+        path = os.fsencode(self._directory / _SOCKET_NAME)
+        # Within the server's settings the path stands in a list, where two characters mean something else.
+        if len(path) <= _SOCKET_PATH_MAX and not set(path) & set(b',"'):
             return self._directory
         digest = hashlib.sha256(os.fsencode(self._directory)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"evermark-{os.geteuid()}-{digest}"
@@ -234,14 +239,14 @@ class EmbeddedServer:
                 raise DatabaseUnusable(f"PostgreSQL does not answer after {_START_TIMEOUT_S} s. See {self._log}.")
             time.sleep(0.05)
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _run(self, program: str, *arguments: str, directory: Path = _ANYWHERE) -> str:
         """Run one of the wheel's programs. Raises: DatabaseUnusable with what the program said."""
-        code, said = self._call(program, *arguments)
+        code, said = self._call(program, *arguments, directory=directory)
         if code != 0:
             raise DatabaseUnusable(f"{program} failed ({code}): {said.strip()} See {self._log}.")
         return said
 
-    def _call(self, program: str, *arguments: str) -> tuple[int, str]:
+    def _call(self, program: str, *arguments: str, directory: Path = _ANYWHERE) -> tuple[int, str]:
         """Run one of the wheel's programs as the right user, out of reach of the terminal's signals."""
         with tempfile.TemporaryFile() as output:  # a server that is started inherits it: a pipe would never close
             done = subprocess.run(
@@ -250,7 +255,7 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
-                cwd="/",
+                cwd=directory,
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 user=self._user,
                 group=self._user,

@@ -136,7 +136,7 @@ async def test_a_half_made_cluster_is_made_again(folder: Path) -> None:
 
 
 @pytest.mark.spec("DB-003")
-@pytest.mark.parametrize("name", ["a 'quoted' 50% über path", "x" * 120])
+@pytest.mark.parametrize("name", ["a 'quoted' 50% über path", "x" * 120, "a,b", 'so "called"', "$HOME `id` \\ !"])
 async def test_any_path_will_do(folder: Path, name: str) -> None:
     (folder / "data").rename(folder / name)
     server = EmbeddedServer(folder / name)
@@ -167,6 +167,7 @@ async def test_a_folder_that_cannot_be_made_is_said_clearly(folder: Path) -> Non
     (folder / "file").write_text("")
     with pytest.raises(DatabaseUnusable, match="cannot be set up"):
         await EmbeddedServer(folder / "file").start()
+    assert not EmbeddedServer(folder / "file").stop_blocking()
 
 
 async def test_what_the_server_says_is_passed_on(folder: Path) -> None:
