@@ -84,31 +84,48 @@ def sign(secret: bytes, body: bytes) -> bytes:
 
 @final
 class Seen:
-    """The signatures of the last window: two sets that take turns, so that memory is bounded."""
+    """The signatures of the last window: two sets that take turns, so that memory is bounded.
 
-    __slots__ = ("_older", "_turned_ms", "_younger")
+    When a set is dropped, what was signed in its time is too old by the clock. Should the clock have been set back, it
+    would not be: so timestamps up to the newest of the set are refused from then on.
+    """
+
+    __slots__ = ("_lost_ms", "_older", "_older_ms", "_turned_ms", "_younger", "_younger_ms")
 
     def __init__(self) -> None:
         self._younger: set[bytes] = set()
         self._older: set[bytes] = set()
         self._turned_ms = 0
+        # The newest timestamp in each set, and of those that were dropped.
+        self._younger_ms = 0
+        self._older_ms = 0
+        self._lost_ms = 0
 
-    def add(self, signature: bytes, now_ms: int) -> bool:
-        """Remember a signature; False when it was there.
+    def add(self, signature: bytes, timestamp_ms: int, steady_ms: int) -> bool:
+        """Remember a signature; False when it was there. `steady_ms` is a time of a clock that does not go back.
 
-        Raises: Denied when there is no room for another one.
+        Raises: Denied when there is no room for another one, or when it may have been there and was dropped.
         """
-        since_ms = now_ms - self._turned_ms
+        since_ms = steady_ms - self._turned_ms
         if since_ms >= SEEN_SPAN_MS:
-            self._older = self._younger if since_ms < 2 * SEEN_SPAN_MS else set()
-            self._younger = set()
-            self._turned_ms = now_ms
+            self._turn(steady_ms, is_all=since_ms >= 2 * SEEN_SPAN_MS)
+        if timestamp_ms <= self._lost_ms:
+            raise Denied(Denial.TIMESTAMP_OLD)
         if signature in self._younger or signature in self._older:
             return False
         if len(self._younger) >= SEEN_MAX:
             raise Denied(Denial.RATE, SEEN_RETRY_S)
         self._younger.add(signature)
+        if timestamp_ms > self._younger_ms:
+            self._younger_ms = timestamp_ms
         return True
+
+    def _turn(self, steady_ms: int, *, is_all: bool) -> None:
+        """Drop the older set, or both."""
+        self._lost_ms = max(self._lost_ms, self._older_ms, self._younger_ms if is_all else 0)
+        self._older, self._older_ms = (set(), 0) if is_all else (self._younger, self._younger_ms)
+        self._younger, self._younger_ms = set(), 0
+        self._turned_ms = steady_ms
 
     def discard(self, signature: bytes) -> None:
         """Forget a signature, if it is there."""
@@ -120,15 +137,18 @@ class Seen:
 class Guard:
     """Checks requests against the keys. `start_ms` is the journal's last time at the start.
 
+    Timestamps are held against the wall clock. Spans are measured with the steady one, which nobody sets back.
+
     A signed request from before the start may have been executed by the process that went away, whose memory of
     signatures is gone with it. Its timestamp may have been ahead of the journal: up to there, timestamps are refused.
     """
 
-    __slots__ = ("_clock_ms", "_keys", "_lost_ms", "_seen")
+    __slots__ = ("_clock_ms", "_keys", "_lost_ms", "_seen", "_steady_ms")
 
-    def __init__(self, keys: KeyRing, clock_ms: Callable[[], int], start_ms: int) -> None:
+    def __init__(self, keys: KeyRing, clock_ms: Callable[[], int], steady_ms: Callable[[], int], start_ms: int) -> None:
         self._keys = keys
         self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         self._lost_ms = start_ms + AHEAD_MAX_MS
         self._seen = Seen()
 
@@ -144,7 +164,7 @@ class Guard:
             raise Denied(Denial.UNKNOWN_KEY)
         if key.networks and not is_inside(address, key.networks):
             raise Denied(Denial.ADDRESS)
-        wait_ms = key.bucket.take(self._clock_ms(), tokens)
+        wait_ms = key.bucket.take(self._steady_ms(), tokens)
         if wait_ms:
             raise Denied(Denial.RATE, wait_ms / 1000)
         return key
@@ -184,12 +204,12 @@ class Guard:
         if timestamp_ms <= self._lost_ms:
             raise Denied(Denial.TIMESTAMP_OLD)
 
-    def check_first(self, signature: bytes) -> None:
+    def check_first(self, signature: bytes, timestamp_ms: int) -> None:
         """Check that a signed request, whose time is in the window, comes for the first time.
 
         Raises: Denied.
         """
-        if not self._seen.add(signature, self._clock_ms()):
+        if not self._seen.add(signature, timestamp_ms, self._steady_ms()):
             raise Denied(Denial.SEEN)
 
     def forget(self, signature: bytes) -> None:

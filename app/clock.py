@@ -1,4 +1,4 @@
-"""The one place where the wall clock enters."""
+"""The one place where the wall clock enters, and the clock that measures spans."""
 
 import time
 from typing import Protocol
@@ -14,3 +14,8 @@ class Clock(Protocol):
 def wall_clock() -> int:
     """Milliseconds since the epoch, from the machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+def steady_clock() -> int:
+    """Milliseconds since some moment, from a clock that nobody sets: for spans, not for times."""
+    return time.monotonic_ns() // 1_000_000

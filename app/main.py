@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from app.auth import Guard
-from app.clock import Clock, wall_clock
+from app.clock import Clock, steady_clock, wall_clock
 from app.door import Shortcut
 from app.feeds.choose import choose_feed
 from app.listings import Listings
@@ -34,7 +34,7 @@ WORDS: Final = {404: "There is nothing at this address.", 405: "This address tak
 _log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
+def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock = steady_clock) -> Litestar:
     """The exchange as an ASGI application. Its start opens the store, and its end closes it.
 
     While it runs, `app.state.store` is the store.
@@ -48,7 +48,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_store(settings, clock=clock) as store:
             app.state.store = store
-            guard = Guard(store.identity, clock, store.start_ms)
+            guard = Guard(store.identity, clock, steady, store.start_ms)
             table = rows(Desk(store, guard, clock))
             written["paths"].update(openapi.paths(table))
             handlers = {row.path: application(row, guard.forget) for row in table}

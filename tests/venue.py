@@ -199,7 +199,8 @@ class Clock:
 def running_venue(settings: Settings) -> Iterator[Venue]:
     """An exchange with a price for bitcoin, until the block ends."""
     clock = Clock()
-    app = create_app(replace(settings, feed="none", demo=False, key_requests_per_s=RATE, key_burst=RATE), clock=clock)
+    settings = replace(settings, feed="none", demo=False, key_requests_per_s=RATE, key_burst=RATE)
+    app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(

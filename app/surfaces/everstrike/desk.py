@@ -58,9 +58,10 @@ class Desk:
         text = fields.get("timestamp")
         if not text:
             return False
-        self.guard.check_time(wire.time_ms(text, "timestamp"), _recv_window(fields))
+        timestamp_ms = wire.time_ms(text, "timestamp")
+        self.guard.check_time(timestamp_ms, _recv_window(fields))
         if request.signature:
-            self.guard.check_first(request.signature)
+            self.guard.check_first(request.signature, timestamp_ms)
         return True
 
     def need_time(self, fields: dict[str, str], request: Request) -> None:
@@ -72,13 +73,16 @@ class Desk:
         """Check the timestamp of a bulk order: one for all, or one in each. Raises: Problem."""
         if self.check_time(form.fields, request):
             return
+        oldest_ms = wire.TIME_MS_MAX  # the body can come again for as long as this one is in time
         for index, fields in form.orders.items():
             text = fields.get("timestamp")
             if not text:
                 raise Malformed("timestamp", "timestamp is missing.", "MISSING_FIELD")
             window_ms = _recv_window(fields if fields.get("recv_window") else form.fields)
-            self.guard.check_time(wire.time_ms(text, f"orders[{index}][timestamp]"), window_ms)
-        self.guard.check_first(request.signature)
+            timestamp_ms = wire.time_ms(text, f"orders[{index}][timestamp]")
+            self.guard.check_time(timestamp_ms, window_ms)
+            oldest_ms = min(oldest_ms, timestamp_ms)
+        self.guard.check_first(request.signature, oldest_ms)
 
     def balances(self, exchange: Exchange, account_id: int) -> Json:
         """The account's balances by asset."""

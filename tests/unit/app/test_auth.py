@@ -40,7 +40,7 @@ def make(
 
 
 def guard(key: Key, now_ms: int = NOW, start_ms: int = 0) -> Guard:
-    return Guard(Ring(key), lambda: now_ms, start_ms)
+    return Guard(Ring(key), lambda: now_ms, lambda: now_ms, start_ms)
 
 
 @pytest.mark.spec("AUTH-001")
@@ -145,26 +145,26 @@ def test_the_window(timestamp: int, recv_window: int | None, denial: Denial | No
 @pytest.mark.spec("AUTH-005")
 def test_a_signature_is_taken_once() -> None:
     door = guard(make())
-    door.check_first(b"one")
-    door.check_first(b"two")
+    door.check_first(b"one", NOW)
+    door.check_first(b"two", NOW)
     with pytest.raises(Denied) as caught:
-        door.check_first(b"one")
+        door.check_first(b"one", NOW)
     assert caught.value.denial is Denial.SEEN
 
 
 @pytest.mark.spec("AUTH-005")
 def test_a_signature_whose_command_was_not_taken_may_come_again() -> None:
     now = [NOW]
-    door = Guard(Ring(), lambda: now[0], 0)
-    door.check_first(b"one")
+    door = Guard(Ring(), lambda: now[0], lambda: now[0], 0)
+    door.check_first(b"one", NOW)
     door.forget(b"one")
     door.forget(b"never seen")
-    door.check_first(b"one")
+    door.check_first(b"one", NOW)
     now[0] += SEEN_SPAN_MS  # the sets have taken turns
     door.forget(b"one")
-    door.check_first(b"one")
+    door.check_first(b"one", NOW)
     with pytest.raises(Denied):
-        door.check_first(b"one")
+        door.check_first(b"one", NOW)
 
 
 @pytest.mark.spec("AUTH-005")
@@ -172,10 +172,52 @@ def test_signatures_are_remembered_for_the_window_and_not_for_ever() -> None:
     seen = Seen()
     for late_ms in range(0, 10 * SEEN_SPAN_MS, 1_000):
         signature = b"%d" % late_ms
-        assert seen.add(signature, NOW + late_ms)
-        assert not seen.add(b"%d" % max(0, late_ms - SEEN_SPAN_MS + 1_000), NOW + late_ms)
+        assert seen.add(signature, NOW + late_ms, late_ms)
+        known_ms = max(0, late_ms - SEEN_SPAN_MS + 1_000)
+        assert not seen.add(b"%d" % known_ms, NOW + known_ms, late_ms)
     assert len(seen._older) + len(seen._younger) <= 2 * SEEN_SPAN_MS // 1_000
-    assert seen.add(b"0", NOW + 10 * SEEN_SPAN_MS)
+
+
+@pytest.mark.spec("AUTH-009")
+def test_a_clock_that_is_set_back_stops_nobody_and_lets_nothing_come_twice() -> None:
+    key = make(burst=3)
+    wall, steady = [NOW], [0]
+    door = Guard(Ring(key), lambda: wall[0], lambda: steady[0], 0)
+
+    def send(signature: bytes, timestamp_ms: int) -> Denial | None:
+        try:
+            door.admit(b"abc", "127.0.0.1")
+            door.check_time(timestamp_ms, None)
+            door.check_first(signature, timestamp_ms)
+        except Denied as denied:
+            return denied.denial
+        return None
+
+    assert [send(b"%d" % i, NOW - 8_000 + i) for i in range(4)] == [None, None, None, Denial.RATE]
+    wall[0] -= 10_000
+    steady[0] += 1_000
+    assert send(b"after", NOW - 10_000) is None
+    # What was taken is known, or too old, for as long as the clock lets its timestamp in.
+    for _ in range(40):
+        wall[0] += 1_000
+        steady[0] += 1_000
+        again = send(b"1", NOW - 8_000 + 1)
+        assert again in (Denial.SEEN, Denial.TIMESTAMP_OLD, Denial.TIMESTAMP_AHEAD)
+        assert send(b"new at %d" % wall[0], wall[0]) is None
+
+
+@pytest.mark.spec("AUTH-009")
+@pytest.mark.parametrize("spans", [1, 2, 5])
+def test_a_dropped_signature_is_not_taken_again(spans: int) -> None:
+    wall, steady = [NOW], [0]
+    door = Guard(Ring(), lambda: wall[0], lambda: steady[0], 0)
+    steady[0] += SEEN_SPAN_MS
+    door.check_first(b"one", NOW)
+    for _ in range(2):  # the clock stands, as if it were set back again and again
+        steady[0] += spans * SEEN_SPAN_MS
+        door.check_time(NOW, None)
+        with pytest.raises(Denied):
+            door.check_first(b"one", NOW)
 
 
 @pytest.mark.spec("AUTH-006")
