@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import hashlib
 import importlib
+import logging
 import os
 import shlex
 import shutil
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import IO, Final, final
 from urllib.parse import quote
 
+from app.db.passage import let_through
 from app.faults import DatabaseUnusable
 
 DATABASE: Final = "evermark"
@@ -38,6 +40,8 @@ _SETTINGS: Final = {
     "log_checkpoints": "off",
     "wal_compression": "on",
 }
+
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -127,11 +131,28 @@ class EmbeddedServer:
         if self._user is None:
             return
         _wheel().ensure_user_exists(self._user)
+        self._data_dir.chmod(self._data_dir.stat().st_mode | stat.S_IXOTH)  # ours: to pass through, not to list
         for path in (_binaries(), self._data_dir):
+            if self._can_reach(path):
+                continue
             for parent in (path, *path.resolve().parents):
-                mode = parent.stat().st_mode
-                if not mode & stat.S_IXOTH:  # may pass through, may not list
-                    parent.chmod(mode | stat.S_IXOTH)
+                if not parent.stat().st_mode & stat.S_IXOTH:
+                    self._let_through(parent)
+            if not self._can_reach(path):
+                raise DatabaseUnusable(
+                    f"PostgreSQL does not run as root, and its user {self._user} cannot reach {path}."
+                )
+
+    def _can_reach(self, path: Path) -> bool:
+        return self._call_as(self._user, ["/bin/sh", "-c", 'cd "$1"', "sh", str(path)])[0] == 0
+
+    def _let_through(self, folder: Path) -> None:
+        try:
+            let_through(folder, _uid_of(self._user))
+        except OSError as error:
+            why = f"PostgreSQL does not run as root, and its user {self._user} may not pass through {folder}"
+            raise DatabaseUnusable(f"{why}: {error}. Allow it, or choose another DATA_DIR.") from error
+        _log.warning("%s, the system user of the embedded PostgreSQL, may now pass through %s", self._user, folder)
 
     def _initialize(self) -> None:
         """Make the cluster. A half-made one, left by a crash, is made again: it never held anything."""
@@ -247,19 +268,24 @@ class EmbeddedServer:
         return said
 
     def _call(self, program: str, *arguments: str, directory: Path = _ANYWHERE) -> tuple[int, str]:
-        """Run one of the wheel's programs as the right user, out of reach of the terminal's signals."""
+        """Run one of the wheel's programs as the right user."""
+        return self._call_as(self._user, [str(_binaries() / program), *arguments], directory)
+
+    @staticmethod
+    def _call_as(user: str | None, words: list[str], directory: Path = _ANYWHERE) -> tuple[int, str]:
+        """Run a program as a user, out of reach of the terminal's signals; give its code and what it said."""
         with tempfile.TemporaryFile() as output:  # a server that is started inherits it: a pipe would never close
             done = subprocess.run(
-                [str(_binaries() / program), *arguments],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
                 cwd=directory,
                 env={"PATH": os.defpath, "LC_ALL": "C"},
-                user=self._user,
-                group=self._user,
-                extra_groups=None if self._user is None else [],
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
                 start_new_session=True,
                 timeout=2 * _START_TIMEOUT_S,
             )

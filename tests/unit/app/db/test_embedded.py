@@ -177,3 +177,34 @@ async def test_what_the_server_says_is_passed_on(folder: Path) -> None:
     (folder / "data" / "postgres" / "postgresql.conf").write_text("nonsense = 1\n")
     with pytest.raises(DatabaseUnusable, match=r"(?s)pg_ctl failed .*postgres\.log.*nonsense"):
         await server.start()
+
+
+@pytest.mark.spec("DB-005")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+async def test_private_parents_stay_private(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (private / "inner").mkdir(mode=0o750)
+    (folder / "data").rename(private / "inner" / "data")
+    for _ in range(2):
+        server = EmbeddedServer(private / "inner" / "data")
+        await server.start()
+        assert await answers(server)
+        await server.stop()
+    assert caplog.text.count(f"may now pass through {private}") == 2  # it and the inner one, once each
+    for path in (private, private / "inner"):
+        assert stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO == 0
+    stranger = subprocess.run(["ls", private / "inner"], user="nobody", group="nogroup", extra_groups=[], check=False)
+    assert stranger.returncode != 0
+
+
+@pytest.mark.spec("DB-005")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+async def test_a_parent_that_cannot_be_opened_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (folder / "data").rename(private / "data")
+    monkeypatch.delattr(os, "setxattr")
+    with pytest.raises(DatabaseUnusable, match=f"may not pass through {private}: "):
+        await EmbeddedServer(private / "data").start()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
