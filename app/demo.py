@@ -19,6 +19,8 @@ FILE_NAME: Final = "demo.json"
 NAMES: Final = ("alice", "bob")
 HOLDINGS: Final = {"USD": "100000", "USDT": "100000", "BTC": "2", "ETH": "20"}
 LABEL: Final = "demo"
+LOCAL_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+"""Where one that listens everywhere is found from the same machine. `::` is everywhere in IPv6 only."""
 
 
 class DemoAccount(msgspec.Struct, frozen=True):
@@ -109,7 +111,7 @@ def _write(path: Path, demo: Demo) -> None:
 
 def url_of(settings: Settings) -> str:
     """Return where a client on this machine finds the exchange."""
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host
+    host = LOCAL_HOSTS.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
