@@ -77,13 +77,18 @@ class _Left(BaseException):
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would come in the middle of the end
     raise _Left
 
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    is_both = family is socket.AF_INET6 and socket.has_dualstack_ipv6()  # any address means any of IPv4 as well
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        return socket.create_server(
+            (settings.host, settings.port), family=family, backlog=BACKLOG, dualstack_ipv6=is_both
+        )
     except OSError as error:
         raise PortTaken(f"Cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}") from error
 
@@ -128,6 +133,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop. Asking twice does not make it faster: a stop in haste would leave the database behind, running."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
