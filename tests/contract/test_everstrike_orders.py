@@ -311,6 +311,29 @@ def test_bulk_cancels_pass_over_what_is_not_open(venue: Venue, carl: Client, ali
     alice.cancel_all()
 
 
+@pytest.mark.spec("REST-009")
+def test_what_was_signed_for_another_address_does_not_cancel_everything(venue: Venue, carl: Client) -> None:
+    kept = conforms(venue, carl.order(client_order_id="kept"))["order"]["id"]
+    order = f"orders[0][pair]={PAIR}&orders[0][side]=BUY&orders[0][qty]=0.001&orders[0][price]=58500"
+    bulk = f"{order}&orders[0][timestamp]={venue.stamp()}"
+    assert len(conforms(venue, carl.post("/auth/order/bulk", bulk))["orders"]) == 1
+    gone = conforms(venue, carl.order(client_order_id="gone"))["order"]["id"]
+    other = conforms(venue, carl.order())["order"]["id"]
+    for body, field in (
+        (bulk, "orders"),
+        (f"{order}&ids[0]={kept}", "orders"),
+        (f"id={other}", "id"),
+        ("client_order_id=gone", "client_order_id"),
+    ):
+        carl.post("/auth/cancel", body)  # where two of them are at home
+        assert refusal(venue, carl.post("/auth/cancel/bulk", body)) == ("INVALID_FORM", field)
+    active = {row["id"] for row in conforms(venue, carl.get("/active_orders"))}
+    assert kept in active
+    assert len(active) == 2
+    assert not active & {gone, other}
+    carl.cancel_all()
+
+
 @pytest.mark.spec("REST-010")
 def test_close_takes_the_position_away(venue: Venue, alice: Client, bob: Client, dora: Client) -> None:
     assert refusal(venue, dora.send("/auth/close", pair=PAIR)) == ("NO_POSITION", "reduce_only")

@@ -112,9 +112,17 @@ class Trading:
         return success(rows[0])
 
     async def cancel_bulk(self, request: Request, receive: Receive) -> Answer:
-        """POST /auth/cancel/bulk. Ids that are not open are passed over; no ids at all means every order."""
+        """POST /auth/cancel/bulk. Ids that are not open are passed over; no ids at all means every order.
+
+        A body that was signed for another address and needs no timestamp at its top must not come to mean that.
+        """
         desk = self._desk
         key, form = await desk.enter(request, receive, is_signed=True)
+        for name in ("id", "client_order_id"):
+            if form.fields.get(name):
+                raise Malformed(name, f"{name} is for /auth/cancel; this address takes ids.")
+        if form.orders:
+            raise Malformed("orders", "orders is for /auth/order/bulk; this address takes ids.")
         desk.check_time(form.fields, request)
         order_ids: tuple[int, ...] = ()
         if form.ids is not None:
