@@ -94,6 +94,8 @@ def test_a_list_refuses_what_it_cannot_mean(
     answer = alice.get(path, **query)
     assert answer.status_code == 503
     assert conforms(venue, answer)["field"] == field
+    if field == "limit":
+        assert answer.json()["msg"] == "limit must be a whole number from 1 to 1000."
 
 
 @pytest.mark.spec("REST-016")

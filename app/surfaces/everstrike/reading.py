@@ -48,7 +48,10 @@ def limit_of(query: dict[str, str], default: int) -> int:
     text = query.get("limit")
     if not text:
         return default
-    limit = wire.whole(text, "limit", most=LIST_LIMIT_MAX)
+    try:
+        limit = wire.whole(text, "limit", most=LIST_LIMIT_MAX)
+    except Malformed:
+        limit = 0
     if limit == 0:
         raise Malformed("limit", f"limit must be a whole number from 1 to {LIST_LIMIT_MAX}.")
     return limit
