@@ -269,7 +269,8 @@ async def test_connections_killed_again_and_again(settings: Settings, admin: Con
             for number in range(40):
                 name = f"{worker}-{number}"
                 try:
-                    await store.sequencer.submit(order(name=name))
+                    # An account has a bounded number of open orders.
+                    await store.sequencer.submit(order(1 + worker % 3, name=name))
                     acknowledged.append(name)
                 except JournalUnavailable as fault:
                     if fault.is_unknown:
@@ -282,7 +283,9 @@ async def test_connections_killed_again_and_again(settings: Settings, admin: Con
             await admin.execute(KILL)
             await until(lambda before=before: len(acknowledged) > before + 8 or trading_on.done())  # type: ignore[misc]
         await trading_on
-        names = [view.request.client_order_id for view in views.orders(store.exchange, 1)]
+        names = [
+            view.request.client_order_id for account in (1, 2, 3) for view in views.orders(store.exchange, account)
+        ]
         live_hash, seq = store.exchange.state_hash(), store.sequencer.seq
     assert len(names) == len(set(names))
     assert set(acknowledged) <= set(names) <= set(acknowledged) | set(unknown)
