@@ -108,3 +108,7 @@ def main(*, rounds: int = ROUNDS, is_recorded: bool = True) -> bool:
     else:
         print("\n  no compiled core for these sources: make compile")
     return is_met
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
