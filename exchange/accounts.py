@@ -2,18 +2,27 @@
 
 from exchange import entry, margins
 from exchange.answers import refuse
-from exchange.commands import Deposit, MoveMargin, OpenAccount, SetLeverage, SetMarginMode, Withdraw
+from exchange.commands import (
+    Deposit,
+    MoveMargin,
+    OpenAccount,
+    SetLeverage,
+    SetLiquidityProvider,
+    SetMarginMode,
+    Withdraw,
+)
 from exchange.events import (
     AccountOpened,
     BalanceChanged,
     Cause,
     Event,
     LeverageSet,
+    LiquidityProviderSet,
     MarginModeSet,
     PositionChanged,
     TransferRepeated,
 )
-from exchange.limits import ACCOUNTS_PER_OWNER_MAX, MONEY_MAX, REFERENCE_LENGTH_MAX
+from exchange.limits import ACCOUNTS_PER_OWNER_MAX, FUND_ACCOUNT_ID, MONEY_MAX, REFERENCE_LENGTH_MAX
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, State, Transfer
 
@@ -82,6 +91,7 @@ def transfer(state: State, command: Deposit | Withdraw, out: list[Event]) -> Non
     state.transfers[reference] = Transfer(account.account_id, asset_id, amount)
     balance = account.balance(asset_id)
     balance.amount += amount
+    state.unwatched[account.account_id] = account
     out.append(BalanceChanged(account.account_id, asset_id, amount, balance.amount, cause, reference=reference))
 
 
@@ -131,6 +141,9 @@ def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> N
     if account is None:
         refuse(Reject.UNKNOWN_ACCOUNT, out)
         return
+    if account.is_provider and command.is_isolated:
+        refuse(Reject.ONLY_CROSS, out)
+        return
     for holding in account.holdings.values():
         if holding.position.qty:
             refuse(Reject.HAS_POSITIONS, out)
@@ -141,6 +154,23 @@ def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> N
             return
     account.is_isolated = command.is_isolated
     out.append(MarginModeSet(account.account_id, command.is_isolated))
+
+
+def set_liquidity_provider(state: State, command: SetLiquidityProvider, out: list[Event]) -> None:
+    """Let a cross account take over failing positions, or stop it."""
+    account = state.accounts.get(command.account_id)
+    if account is None or command.account_id == FUND_ACCOUNT_ID:
+        refuse(Reject.UNKNOWN_ACCOUNT, out)
+        return
+    if account.is_isolated and command.is_provider:
+        refuse(Reject.ONLY_CROSS, out)
+        return
+    account.is_provider = command.is_provider
+    if command.is_provider:
+        state.providers[command.account_id] = account
+    else:
+        state.providers.pop(command.account_id, None)
+    out.append(LiquidityProviderSet(command.account_id, command.is_provider))
 
 
 def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:

@@ -3,7 +3,6 @@
 from engine.order import Order
 from exchange import margins
 from exchange.state import Holding
-from risk.margin import fee
 
 
 def bearable(holding: Holding, order: Order, price: int, qty: int, fee_ppm: int) -> int:
@@ -33,7 +32,9 @@ def bears_payment(holding: Holding, sign: int, price: int, qty: int, fee_ppm: in
         return True
     if sign > 0:
         value = qty * price * market.unit_value
-        return margins.equity(holding.account, market.quote_asset) >= value + fee(value, fee_ppm)
+        return margins.equity(holding.account, market.quote_asset) >= value + margins.fee_on(
+            market, qty, price, fee_ppm
+        )
     return margins.equity(holding.account, market.base_asset) >= qty * market.lot_base
 
 
@@ -42,7 +43,7 @@ def bears_close(holding: Holding, sign: int, price: int, lots: int, fee_ppm: int
     market = holding.market
     position = holding.position
     value = lots * price * market.unit_value
-    paid_fee = fee(value, fee_ppm)
+    paid_fee = margins.fee_on(market, lots, price, fee_ppm)
     released = abs(position.entry_notional) * lots // abs(position.qty)
     realized = sign * (released - value)
     equity_after = position.margin + margins.unrealized(holding) - paid_fee
@@ -58,18 +59,18 @@ def bears_opening(holding: Holding, sign: int, price: int, qty: int, fee_ppm: in
     market = holding.market
     position = holding.position
     leverage_e2 = position.leverage_e2
-    free = holding.quote.amount - holding.quote.locked - fee(qty * price * market.unit_value, fee_ppm)
+    free = holding.quote.amount - holding.quote.locked - margins.fee_on(market, qty, price, fee_ppm)
     held = position.qty * sign
-    entry = position.owner.value
+    size = margins.owner_size(holding)
     margin_now = 0
     if held > 0:
-        margin_now = margins.initial_margin(market, held, entry, leverage_e2)
+        margin_now = margins.initial_margin(market, position.qty, size, leverage_e2)
     elif held < 0:
-        entry -= abs(position.entry_notional)
+        size -= margins.own_size(holding)
         closed_value = -held * price * market.unit_value
         free += position.margin - sign * closed_value - position.entry_notional
     opened = qty + min(held, 0)
-    entry += opened * price * market.unit_value
-    needed = margins.initial_margin(market, qty + held, entry, leverage_e2) - margin_now
+    size += opened * (market.underlying_value if market.is_option else price * market.unit_value)
+    needed = margins.initial_margin(market, (qty + held) * sign, size, leverage_e2) - margin_now
     needed += (price - market.mark_price) * sign * market.unit_value * opened
     return free >= max(0, needed)

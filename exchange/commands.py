@@ -175,6 +175,59 @@ class SkipCommand(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=18
     reason: str
 
 
+class AmendMarket(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=19):
+    """Change a market's terms at `effective_ms` (0: now). Terms that ask for more margin need the notice period."""
+
+    market_id: int
+    instrument: Instrument
+    effective_ms: int = 0
+
+
+class OptionModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a model says about an option, computed outside the core.
+
+    Units: prices in price units; `volatility_ppm` a year; `delta_ppm` for each unit of the underlying; `gamma_e12` the change
+    of delta for one unit of the quote, `vega_e8` the change of price in the quote for one point (1%) of volatility, `theta_e8`
+    for one day; `drift_ppm` the change of the intrinsic value in an hour by the strike's movement.
+    """
+
+    market_id: int
+    price: int
+    volatility_ppm: int
+    black_scholes: int = 0
+    delta_ppm: int = 0
+    gamma_e12: int = 0
+    vega_e8: int = 0
+    theta_e8: int = 0
+    drift_ppm: int = 0
+
+
+class UpdateOptionModels(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
+    """Model values of options as of `source_time_ms`. They bear on the mark from the next tick on, as long as they are fresh."""
+
+    models: tuple[OptionModel, ...]
+    source_time_ms: int
+
+
+class SetLiquidityProvider(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
+    """Let a cross account take over failing positions at their bankruptcy price, or stop it."""
+
+    account_id: int
+    is_provider: bool
+
+
+class SetVenueStatus(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22):
+    """Restrict every market at once, or lift that: the stricter of this and a market's own status counts."""
+
+    status: MarketStatus
+
+
+class SetRulesVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
+    """Go on under later rules. 1: no liquidation. 2: the ladder of liquidation."""
+
+    version: int
+
+
 Command: TypeAlias = (
     ListAsset
     | ListIndex
@@ -194,6 +247,11 @@ Command: TypeAlias = (
     | UpdateIndexPrice
     | Tick
     | SkipCommand
+    | AmendMarket
+    | UpdateOptionModels
+    | SetLiquidityProvider
+    | SetVenueStatus
+    | SetRulesVersion
 )
 
 _encoder = msgspec.msgpack.Encoder()

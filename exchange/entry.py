@@ -19,9 +19,9 @@ from exchange.limits import (
     PRICE_MAX,
 )
 from exchange.rejects import Reject
-from exchange.state import Holding, Market
+from exchange.state import Holding, Market, SideSums
 from risk.fixed import div_half_up
-from risk.margin import LEVERAGE_SCALE, PPM, fee_for_each_lot
+from risk.margin import LEVERAGE_SCALE, PPM
 
 EMA_SCALE: Final = 10**9
 
@@ -94,9 +94,14 @@ def check_qty(holding: Holding, order: Order, request: PlaceOrder) -> Reject | N
     if qty < market.qty_min or qty > market.qty_max:
         return Reject.INVALID_QTY
     price = request.price or market.mark_price or market.last_price
-    if price and qty * price * market.unit_value < market.notional_min:
+    if price and notional_of(market, qty, price) < market.notional_min:
         return Reject.NOTIONAL_TOO_SMALL
     return None
+
+
+def notional_of(market: Market, qty: int, price: int) -> int:
+    """Return what an order is worth to the minimum notional: for options what they are on, q U."""
+    return qty * (market.underlying_value if market.is_option else price * market.unit_value)
 
 
 def reference_price(market: Market, time_ms: int) -> int:
@@ -279,6 +284,8 @@ def check_margin(
     held_margin = margins.position_margin(holding, leverage_e2) if holding.position.qty else 0
     left = margins.available(holding.account, market.quote_asset, holding)
     left -= margins.reserve(holding, buys, sells, leverage_e2, held_margin)
+    if market.size_max and is_too_large(holding, order, buys, sells) and not only_reduces(holding, order, replaced):
+        return Reject.POSITION_TOO_LARGE
     if not leverage_e2:
         return None if left >= held_margin else check_reducing(holding, order, replaced, fee_ppm)
     left -= leverage_gap(holding, leverage_e2)
@@ -287,6 +294,17 @@ def check_margin(
     if left < 0 or not is_position_sound(holding, leverage_e2):
         return check_reducing(holding, order, replaced, fee_ppm)
     return check_isolated_fill(holding, order, fee_ppm)
+
+
+def is_too_large(holding: Holding, order: Order, buys: SideSums, sells: SideSums) -> bool:
+    """Tell whether the order's side, all filled, would take the owner's size beyond the market's last bracket."""
+    market = holding.market
+    size = margins.owner_size(holding) + margins.size_of_orders(market, buys if order.sign > 0 else sells)
+    if len(holding.kin) > 1:
+        size += margins.resting_of_kin(holding)
+    if holding.position.qty * order.sign < 0:
+        size -= 2 * margins.own_size(holding)
+    return size > market.size_max
 
 
 def check_isolated_fill(holding: Holding, order: Order, fee_ppm: int) -> Reject | None:
@@ -311,6 +329,8 @@ def check_batch_money(holding: Holding, orders: list[Order], leverage_e2: int) -
     held_margin = margins.position_margin(holding, leverage_e2)
     left = margins.available(account, market.quote_asset, holding)
     left -= margins.reserve(holding, buys, sells, leverage_e2, held_margin)
+    if market.size_max and any(is_too_large(holding, order, buys, sells) for order in orders):
+        return Reject.POSITION_TOO_LARGE
     if not leverage_e2:
         return None if left >= held_margin else Reject.INSUFFICIENT_BALANCE
     if left < leverage_gap(holding, leverage_e2) or not is_position_sound(holding, leverage_e2):
@@ -330,7 +350,7 @@ def check_reducing(holding: Holding, order: Order, replaced: Order | None, fee_p
     if holding.account.is_isolated:
         return check_isolated_fill(holding, order, fee_ppm)
     loss = margins.loss_to_mark(market, order.sign, order.price)
-    loss += fee_for_each_lot(order.price, market.unit_value, fee_ppm)
+    loss += margins.fee_on_lot(market, order.price, fee_ppm)
     is_bearable = loss * order.leaves <= margins.equity(holding.account, market.quote_asset)
     return None if is_bearable else Reject.PAST_BANKRUPTCY
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.order import OrderStatus
-from exchange.commands import PlaceOrder
+from exchange.commands import OptionModel, PlaceOrder
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.rejects import Reject
 
@@ -45,6 +45,8 @@ class CancelReason(Enum):
     CLOSE_ON_TRIGGER = 8
     TRIGGER_REFUSED = 9
     MARKET_CLOSED = 10
+    LIQUIDATION = 11  # its scope is being liquidated
+    SETTLED = 12  # the market expired
 
 
 class CommandRejected(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -114,6 +116,7 @@ class OrderAccepted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     qty: int
     price: int
     status: OrderStatus  # ACTIVE or UNTRIGGERED
+    is_liquidation: bool = False  # the exchange's own order for this account
 
 
 class OrderRepeated(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
@@ -242,6 +245,158 @@ class Ticked(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22):
     has_more: bool = False
 
 
+class MarketAmendmentScheduled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=24):
+    """A market will have other terms from `effective_ms` on."""
+
+    market_id: int
+    instrument: Instrument
+    effective_ms: int
+
+
+class MarketAmended(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=25):
+    """A market has other terms now."""
+
+    market_id: int
+    instrument: Instrument
+
+
+class OptionModelsUpdated(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=26):
+    models: tuple[OptionModel, ...]
+    source_time_ms: int
+
+
+class StrikeChanged(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=27):
+    market_id: int
+    strike: int
+
+
+class OptionIndexChanged(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=28):
+    """An option's own index: its intrinsic value, or its floor."""
+
+    market_id: int
+    price: int
+
+
+class FundingPredicted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=29):
+    """What the running hour would be settled with: `lot_e12` is money for a lot at 10^-12, longs pay where positive.
+
+    `rate_e12` is it as a part of the mark.
+    """
+
+    market_id: int
+    rate_e12: int
+    lot_e12: int
+
+
+class FundingSettled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
+    """An hour's funding, `time_ms` its end. Payers gave `collected`, receivers got `paid`, the fund gave `gift` and got
+    `residue`. Units: money.
+    """
+
+    market_id: int
+    time_ms: int
+    rate_e12: int
+    lot_e12: int
+    mark_price: int
+    collected: int
+    paid: int
+    gift: int
+    residue: int
+
+
+class FundingPaid(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31):
+    """One position's funding: received, or (negative) paid. `from_margin` of it came out of an isolated margin."""
+
+    account_id: int
+    market_id: int
+    amount: int
+    from_margin: int = 0
+
+
+class LiquidationStarted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
+    """A scope fell below its maintenance margin: a position, or (`market_id` 0) a cross account. Units: money."""
+
+    account_id: int
+    market_id: int
+    equity: int
+    maintenance: int
+
+
+class LiquidationEnded(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=33):
+    """A scope is safe again, or has no position left."""
+
+    account_id: int
+    market_id: int
+    equity: int
+    maintenance: int
+
+
+class PositionTakenOver(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=34):
+    """`qty` lots (signed as the position was) passed at the bankruptcy price to a liquidity provider, or to the insurance
+    fund (`taker_account_id` 0). `value` is what they were worth at it, `price` that in price units, for show.
+    """
+
+    account_id: int
+    taker_account_id: int
+    market_id: int
+    qty: int
+    value: int
+    price: int
+
+
+class PositionDeleveraged(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=35):
+    """`qty` lots (signed as the bankrupt position was) were closed against an opposite position at the bankruptcy price, or
+    (`is_at_mark`) at the mark where the loss is socialised.
+    """
+
+    account_id: int
+    counterparty_account_id: int
+    market_id: int
+    qty: int
+    value: int
+    price: int
+    is_at_mark: bool = False
+
+
+class LossSocialised(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
+    """A loss that nobody was left to bear: shared among winners of the market, then all who have something."""
+
+    account_id: int
+    market_id: int
+    loss: int
+    from_profits: int
+    from_equity: int
+    from_fees: int
+
+
+class LossShared(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=37):
+    """One account's share: taken off its unrealized profit in `market_id`, or (0) off its equity."""
+
+    account_id: int
+    market_id: int
+    amount: int
+
+
+class LiquidityProviderSet(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=38):
+    account_id: int
+    is_provider: bool
+
+
+class VenueStatusChanged(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=39):
+    status: MarketStatus
+
+
+class RulesVersionSet(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40):
+    version: int
+
+
+class MarketSettled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=41):
+    """A dated market expired: its positions were closed at `price`."""
+
+    market_id: int
+    price: int
+
+
 class CommandSkipped(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
     seq: int
     reason: str
@@ -271,6 +426,24 @@ Event: TypeAlias = (
     | MarkPriceChanged
     | Ticked
     | CommandSkipped
+    | MarketAmendmentScheduled
+    | MarketAmended
+    | OptionModelsUpdated
+    | StrikeChanged
+    | OptionIndexChanged
+    | FundingPredicted
+    | FundingSettled
+    | FundingPaid
+    | LiquidationStarted
+    | LiquidationEnded
+    | PositionTakenOver
+    | PositionDeleveraged
+    | LossSocialised
+    | LossShared
+    | LiquidityProviderSet
+    | VenueStatusChanged
+    | RulesVersionSet
+    | MarketSettled
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -2,8 +2,9 @@
 
 from typing import assert_never, final
 
-from exchange import accounts, listings, orders, prices
+from exchange import accounts, listings, orders, prices, terms
 from exchange.commands import (
+    AmendMarket,
     AmendOrder,
     CancelOrder,
     CancelOrders,
@@ -17,11 +18,15 @@ from exchange.commands import (
     PlaceBatch,
     PlaceOrder,
     SetLeverage,
+    SetLiquidityProvider,
     SetMarginMode,
     SetMarketStatus,
+    SetRulesVersion,
+    SetVenueStatus,
     SkipCommand,
     Tick,
     UpdateIndexPrice,
+    UpdateOptionModels,
     Withdraw,
 )
 from exchange.events import CommandRejected, CommandSkipped, Event
@@ -84,7 +89,12 @@ class Exchange:
         | SetLeverage
         | SetMarginMode
         | MoveMargin
-        | SkipCommand,
+        | SkipCommand
+        | AmendMarket
+        | UpdateOptionModels
+        | SetLiquidityProvider
+        | SetVenueStatus
+        | SetRulesVersion,
         time_ms: int,
         out: list[Event],
     ) -> None:
@@ -107,6 +117,16 @@ class Exchange:
             listings.list_market(state, command, out)
         elif isinstance(command, SetMarketStatus):
             listings.set_market_status(state, command, time_ms, out)
+        elif isinstance(command, UpdateOptionModels):
+            prices.update_models(state, command, time_ms, out)
+        elif isinstance(command, AmendMarket):
+            terms.amend_market(state, command, time_ms, out)
+        elif isinstance(command, SetLiquidityProvider):
+            accounts.set_liquidity_provider(state, command, out)
+        elif isinstance(command, SetVenueStatus):
+            listings.set_venue_status(state, command, time_ms, out)
+        elif isinstance(command, SetRulesVersion):
+            terms.set_rules_version(state, command, out)
         elif isinstance(command, SkipCommand):
             out.append(CommandSkipped(command.seq, command.reason))
         else:

@@ -152,9 +152,8 @@ def exchange_position(
     """Move both positions of a derivatives trade, and the money that follows."""
     market = taker_holding.market
     price = maker.price
-    notional = qty * price * market.unit_value
-    taker_fee = fee(notional, market.taker_fee_ppm)
-    maker_fee = maker_fee_on(market, notional, taker_fee) if market.maker_fee_ppm else 0
+    taker_fee = margins.fee_on(market, qty, price, market.taker_fee_ppm)
+    maker_fee = maker_fee_on(market, qty, price, taker_fee) if market.maker_fee_ppm else 0
     state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
     market.open_interest -= longs(maker_holding) + longs(taker_holding)
     maker_pnl, maker_moved = fill_position(maker_holding, maker.sign, qty, price, maker_fee)
@@ -171,9 +170,9 @@ def longs(holding: Holding) -> int:
     return max(0, qty)
 
 
-def maker_fee_on(market: Market, notional: int, taker_fee: int) -> int:
+def maker_fee_on(market: Market, lots: int, price: int, taker_fee: int) -> int:
     """Return the maker's fee; a rebate (negative) is at most the fee that the taker pays on the trade."""
-    return max(fee(notional, market.maker_fee_ppm), -taker_fee)
+    return max(margins.fee_on(market, lots, price, market.maker_fee_ppm), -taker_fee)
 
 
 def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: int) -> tuple[int, int]:
@@ -250,7 +249,7 @@ def exchange_spot(
     price = maker.price
     notional = qty * price * market.unit_value
     taker_fee = fee(notional, market.taker_fee_ppm)
-    maker_fee = maker_fee_on(market, notional, taker_fee)
+    maker_fee = maker_fee_on(market, qty, price, taker_fee)
     state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
     out.append(_traded(market, trade_id, price, qty, maker, maker_fee, 0, taker, taker_fee, 0))
     book_spot(maker_holding, maker, qty, notional, maker_fee, trade_id, out)

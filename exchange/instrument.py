@@ -16,12 +16,23 @@ class InstrumentKind(Enum):
 
 
 class MarketStatus(Enum):
-    """What a market takes: everything, only orders that reduce a position, only cancels, nothing."""
+    """What a market takes: everything, only orders that reduce a position, only cancels, nothing. An expired one is
+    SETTLED for ever. The higher value is the stricter one.
+    """
 
     TRADING = 0
     REDUCE_ONLY = 1
     CANCEL_ONLY = 2
     HALTED = 3
+    SETTLED = 4
+
+
+class MarkMethod(Enum):
+    """How a market's mark price is made."""
+
+    INDEX = 0  # the index itself
+    BASIS = 1  # the base (index, or an option's fresh model value) and the EMA60 of fair - base
+    MEDIAN = 2  # the median of the index with its funding, the index with the EMA of its basis, and bid, ask, last
 
 
 # Read with every order: see engine.order on names of members.
@@ -60,6 +71,35 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, gc=False):
     maintenance_slope_ppb: int = 0
     leverage_max: int = 1
     impact_qty: int = 0  # lots that make a price count for the fair price
+    mark_method: MarkMethod = MarkMethod.INDEX
+    mark_clamp_ppm: int = 0  # a future's mark stays within this of its index; 0: no bound
+    fair_margin_ppm: int = 1_000  # how far the fair price's sides may stand from the best ones
+    premium_clamp_ppm: int = 0  # the dampener of the funding premium; 0: the market has no funding
+    funding_period_h: int = 10  # hours in which a premium is paid in full
+    interest_ppm: int = 0  # futures: what the premium is drawn to, for each funding period
+    interest_clamp_ppm: int = 0  # by at most this
+    is_premium_on_mark: bool = False  # options: pay clamp((mark - index)/index) of the mark instead of mark - intrinsic
+    strike_ppm: int = 0  # options: strike = this times the EMA of the underlying's index
+    intrinsic_floor_ppm: int = 500  # options: the index is at least this part of the underlying
+    range_floor_ppm: int = 0  # options: the trading range is at least this part of the underlying
+    fee_cap_ppm: int = 0  # options: a fee is at most this part of the mark; above 0 rates are of the underlying
+    short_initial_ppm: int = 0  # short options: of the underlying, less what they are out of the money
+    short_initial_min_ppm: int = 0  # short options: at least this part of the underlying
+    short_maintenance_ppm: int = 0  # short options: of the underlying
+    brackets: tuple["Bracket", ...] = ()  # empty: one rate for every size
+    expiry_ms: int = 0  # 0: perpetual
+    settlement_window_ms: int = 1_800_000  # the mean index of this long before expiry settles a dated future
+    liquidation_fee_ppm: int = 2_500
+    liquidation_slice_ppm: int = 100_000
+    liquidation_slice_min: int = 1_000 * 10**8  # money
+
+
+class Bracket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Rates for the part of an entry notional up to a cap (money), in rising order; nothing opens beyond the last cap."""
+
+    notional_max: int
+    initial_ppm: int
+    maintenance_ppm: int
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -79,3 +119,4 @@ class IndexTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     symbol: str
     price_decimals: int
     single_source: bool = False  # may one source alone move it
+    weights: tuple[tuple[int, int], ...] = ()  # (source id, weight >= 0); a source that is not named weighs 1

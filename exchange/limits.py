@@ -26,3 +26,19 @@ OPENING_INDEX_AGE_MAX_MS: Final = 30_000
 """Without a computed index for longer than this a market takes no opening orders."""
 TICK_MS: Final = 1_000
 DAY_MS: Final = 86_400_000
+MARK_MS: Final = 1_000
+STRIKE_MS: Final = 5_000
+HOUR_MS: Final = 3_600_000
+LIQUIDATION_INDEX_AGE_MAX_MS: Final = 60_000
+"""Without a computed index for longer than this nothing is liquidated in a market."""
+MODEL_AGE_MAX_MS: Final = 10_000
+SAMPLE_REPEAT_S: Final = 10
+"""Missed seconds that repeat the last premium sample; later ones count zero."""
+TERMS_NOTICE_MS: Final = 3_600_000
+BRACKETS_MAX: Final = 32
+WEIGHT_MAX: Final = 10**6
+OPTION_MODELS_MAX: Final = 256
+LIQUIDATIONS_PER_TICK_MAX: Final = 2_000
+SETTLED_HOURS_PER_TICK_MAX: Final = 24 * 14
+FUND_ACCOUNT_ID: Final = 0
+RULES_LATEST: Final = 2

@@ -1,17 +1,29 @@
 """Commands about assets, indices and markets: list and halt."""
 
+from typing import Final
+
 from engine.order import TriggerEvent
 from exchange import orders, resting
 from exchange.answers import refuse
-from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus
-from exchange.events import AssetListed, Event, IndexListed, MarketListed, MarketStatusChanged
-from exchange.instrument import Instrument, InstrumentKind, MarketStatus
-from exchange.limits import OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, QTY_MAX
+from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus, SetVenueStatus
+from exchange.events import (
+    AssetListed,
+    Event,
+    IndexListed,
+    MarketListed,
+    MarketStatusChanged,
+    VenueStatusChanged,
+)
+from exchange.instrument import IndexTerms, Instrument, InstrumentKind, MarketStatus, MarkMethod
+from exchange.limits import BRACKETS_MAX, OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, QTY_MAX, SOURCES_MAX, TICK_MS, WEIGHT_MAX
 from exchange.rejects import Reject
 from exchange.state import Index, Market, State, Treasury, request_of
 from risk.margin import PPM
 
-DECIMALS_MAX = 8
+DECIMALS_MAX: Final = 8
+HOURS_MAX: Final = 10_000
+"""The longest funding period."""
+OPTION_STRIKE_MAX_PPM: Final = 10 * PPM
 
 
 def list_asset(state: State, command: ListAsset, out: list[Event]) -> None:
@@ -32,11 +44,23 @@ def list_index(state: State, command: ListIndex, out: list[Event]) -> None:
     terms = command.terms
     if terms.index_id in state.indices:
         refuse(Reject.ALREADY_LISTED, out)
-    elif terms.index_id <= 0 or not terms.symbol or not 0 <= terms.price_decimals <= DECIMALS_MAX:
+    elif not is_index_sound(terms):
         refuse(Reject.INVALID_TERMS, out)
     else:
         state.indices[terms.index_id] = Index(terms)
         out.append(IndexListed(terms))
+
+
+def is_index_sound(terms: IndexTerms) -> bool:
+    """Tell whether an index has a name, a scale, and weights of different sources, none negative."""
+    sources = [source_id for source_id, _ in terms.weights]
+    return (
+        terms.index_id > 0
+        and terms.symbol != ""
+        and 0 <= terms.price_decimals <= DECIMALS_MAX
+        and len(set(sources)) == len(sources) <= SOURCES_MAX
+        and all(0 <= weight <= WEIGHT_MAX for _, weight in terms.weights)
+    )
 
 
 def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
@@ -52,6 +76,7 @@ def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
     if index is not None:
         index.market_ids.append(command.market_id)
         if not market.is_spot:
+            market.index_price = index.price
             market.set_mark(index.price)
             market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS if index.price else 0
     out.append(MarketListed(command.market_id, instrument))
@@ -68,10 +93,16 @@ def check_instrument(state: State, market_id: int, instrument: Instrument) -> Re
     for other in state.markets.values():
         if other.instrument.symbol == instrument.symbol:
             return Reject.ALREADY_LISTED
-    is_sound = market_id > 0 and are_numbers_sound(instrument) and are_rates_sound(instrument)
-    if is_sound and instrument.index_id:
-        is_sound = state.indices[instrument.index_id].terms.price_decimals == instrument.price_decimals
-    return None if is_sound else Reject.INVALID_TERMS
+    return None if market_id > 0 and check_terms(state, instrument) else Reject.INVALID_TERMS
+
+
+def check_terms(state: State, instrument: Instrument) -> bool:
+    """Tell whether an instrument's terms go together, and with its index."""
+    if not are_numbers_sound(instrument) or not are_rates_sound(instrument):
+        return False
+    if not instrument.index_id:
+        return True
+    return state.indices[instrument.index_id].terms.price_decimals == instrument.price_decimals
 
 
 def are_numbers_sound(instrument: Instrument) -> bool:
@@ -104,11 +135,78 @@ def are_rates_sound(instrument: Instrument) -> bool:
     if instrument.kind is InstrumentKind.SPOT:
         return True
     return (
-        instrument.kind is InstrumentKind.FUTURE
-        and instrument.index_id != 0
+        instrument.index_id != 0
         and 0 < instrument.maintenance_ppm < instrument.initial_ppm <= PPM
         and 0 <= instrument.maintenance_slope_ppb <= instrument.initial_slope_ppb
         and 1 <= instrument.leverage_max <= PPM // instrument.initial_ppm
+        and are_prices_sound(instrument)
+        and are_brackets_sound(instrument)
+        and (is_future_sound(instrument) if instrument.kind is InstrumentKind.FUTURE else is_option_sound(instrument))
+    )
+
+
+def are_prices_sound(instrument: Instrument) -> bool:
+    """Tell whether the terms of mark, funding and liquidation are within bounds.
+
+    The liquidation fee stays below the maintenance rate: a slice must free more margin than it costs.
+    """
+    return (
+        0 <= instrument.mark_clamp_ppm < PPM
+        and 0 <= instrument.fair_margin_ppm < PPM
+        and 0 <= instrument.premium_clamp_ppm <= PPM
+        and 1 <= instrument.funding_period_h <= HOURS_MAX
+        and 0 <= instrument.interest_clamp_ppm <= PPM
+        and abs(instrument.interest_ppm) <= PPM
+        and 0 <= instrument.liquidation_fee_ppm < instrument.maintenance_ppm
+        and 0 < instrument.liquidation_slice_ppm <= PPM
+        and instrument.liquidation_slice_min >= 0
+        and (instrument.mark_method is MarkMethod.INDEX or instrument.impact_qty > 0)
+    )
+
+
+def are_brackets_sound(instrument: Instrument) -> bool:
+    """Tell whether brackets rise, and ask for maintenance below initial."""
+    brackets = instrument.brackets
+    if len(brackets) > BRACKETS_MAX:
+        return False
+    cap = initial_ppm = maintenance_ppm = 0
+    for bracket in brackets:
+        if bracket.notional_max <= cap or not 0 < bracket.maintenance_ppm < bracket.initial_ppm <= PPM:
+            return False
+        if bracket.initial_ppm < initial_ppm or bracket.maintenance_ppm < maintenance_ppm:
+            return False
+        cap = bracket.notional_max
+        initial_ppm = bracket.initial_ppm
+        maintenance_ppm = bracket.maintenance_ppm
+    if not brackets:
+        return True
+    first = brackets[0]
+    return first.initial_ppm == instrument.initial_ppm and first.maintenance_ppm == instrument.maintenance_ppm
+
+
+def is_future_sound(instrument: Instrument) -> bool:
+    """Tell whether a future has no terms of an option, and settles in a window if it expires."""
+    return (
+        instrument.strike_ppm == 0
+        and instrument.fee_cap_ppm == 0
+        and instrument.range_floor_ppm == 0
+        and (instrument.expiry_ms == 0 or instrument.settlement_window_ms >= TICK_MS)
+        and instrument.expiry_ms >= 0
+    )
+
+
+def is_option_sound(instrument: Instrument) -> bool:
+    """Tell whether an option has all that its strike, index, fee and margins are made of."""
+    return (
+        0 < instrument.strike_ppm <= OPTION_STRIKE_MAX_PPM
+        and 0 <= instrument.intrinsic_floor_ppm < PPM
+        and 0 < instrument.fee_cap_ppm <= PPM
+        and 0 <= instrument.range_floor_ppm < PPM
+        and 0 < instrument.short_initial_min_ppm <= instrument.short_initial_ppm <= PPM
+        and 0 < instrument.short_maintenance_ppm < instrument.short_initial_min_ppm
+        and instrument.expiry_ms == 0
+        and instrument.leverage_max == 1
+        and not instrument.brackets
     )
 
 
@@ -126,10 +224,31 @@ def set_market_status(state: State, command: SetMarketStatus, time_ms: int, out:
     if market is None:
         refuse(Reject.UNKNOWN_MARKET, out)
         return
-    market.status = command.status
-    if command.status is MarketStatus.HALTED or command.status is MarketStatus.CANCEL_ONLY:
-        hold_back(state, market)
+    if market.own_status is MarketStatus.SETTLED or command.status is MarketStatus.SETTLED:
+        refuse(Reject.MARKET_CLOSED, out)
+        return
+    market.own_status = command.status
+    apply_status(state, market)
     out.append(MarketStatusChanged(command.market_id, command.status))
+    orders.fire(state, time_ms, out)
+
+
+def apply_status(state: State, market: Market) -> None:
+    """Let a market's own status and the venue's take effect on what waits for its prices."""
+    market.set_status(state.venue_status)
+    if market.status.value >= MarketStatus.CANCEL_ONLY.value:
+        hold_back(state, market)
     for event in (TriggerEvent.MARK_PRICE, TriggerEvent.INDEX_PRICE, TriggerEvent.LAST_PRICE):
         resting.fire_later(state, market.met(event, market.price(event)))
+
+
+def set_venue_status(state: State, command: SetVenueStatus, time_ms: int, out: list[Event]) -> None:
+    """Restrict every market, or lift that: each goes back to its own status."""
+    if command.status is MarketStatus.SETTLED:
+        refuse(Reject.MARKET_CLOSED, out)
+        return
+    state.venue_status = command.status
+    out.append(VenueStatusChanged(command.status))
+    for market in state.markets.values():
+        apply_status(state, market)
     orders.fire(state, time_ms, out)

@@ -9,28 +9,85 @@ from typing import Final, final
 from engine.order import Order
 from exchange.commands import PlaceOrder
 from exchange.state import Account, Holding, Market, SideSums, request_of
+from risk.brackets import tier_rate
 from risk.fixed import div_up
-from risk.margin import fee, fee_for_each_lot, leverage_rate, requirement
+from risk.margin import PPM_TO_RATE, RATE_SCALE, fee, fee_for_each_lot, leverage_rate, requirement
+from risk.option import option_fee, option_requirement, short_unit_initial, short_unit_maintenance
 
 STALE: Final = -1
 """Not a mark price: the sums must be made anew."""
 
 
-def initial_margin(market: Market, lots: int, entry_notional: int, leverage_e2: int) -> int:
-    """Return the initial margin of `lots` at the mark; `leverage_e2` 0 under cross.
+def owner_size(holding: Holding) -> int:
+    """Return the size of the owner's positions here that the margin slope and the brackets look at.
 
-    `entry_notional` is the owner's in the market. Rounds: up.
+    The entry notional, so that a winner is not liquidated by its own size; for options what they are on. Units: money.
     """
+    owner = holding.position.owner
+    market = holding.market
+    return owner.lots * market.underlying_value if market.is_option else owner.value
+
+
+def initial_margin(market: Market, signed_lots: int, size: int, leverage_e2: int) -> int:
+    """Return the initial margin of lots (+ long, - short) at the mark; `leverage_e2` 0 under cross.
+
+    `size` is the owner's in the market, as `owner_size`. Rounds: up.
+    """
+    if market.is_option:
+        return _option_margin(market, signed_lots, size, is_initial=True)
     floor_rate = leverage_rate(leverage_e2) if leverage_e2 else 0
-    return requirement(lots * market.mark_value, market.initial_rate, market.initial_slope, entry_notional, floor_rate)
+    rate = market.initial_rate
+    if market.initial_tiers:
+        rate += tier_rate(market.initial_tiers, size)
+    return requirement(abs(signed_lots) * market.mark_value, rate, market.initial_slope, size, floor_rate)
 
 
 def maintenance_margin(holding: Holding) -> int:
     """Return the maintenance margin of a position at the mark. Rounds: up."""
     market = holding.market
-    position = holding.position
-    notional = abs(position.qty) * market.mark_value
-    return requirement(notional, market.maintenance_rate, market.maintenance_slope, position.owner.value)
+    size = owner_size(holding)
+    if market.is_option:
+        return _option_margin(market, holding.position.qty, size, is_initial=False)
+    notional = abs(holding.position.qty) * market.mark_value
+    rate = market.maintenance_rate
+    if market.maintenance_tiers:
+        rate += tier_rate(market.maintenance_tiers, size)
+    return requirement(notional, rate, market.maintenance_slope, size)
+
+
+def _option_margin(market: Market, signed_lots: int, size: int, *, is_initial: bool) -> int:
+    terms = market.instrument
+    lots = abs(signed_lots)
+    lots_value = lots * market.unit_value
+    funding_e12 = lots * abs(market.funding_lot_e12)
+    mark = market.mark_price
+    if signed_lots >= 0:
+        unit = mark * (terms.initial_ppm if is_initial else terms.maintenance_ppm)
+        return option_requirement(lots_value, unit, funding_e12, 0, 0)
+    underlying = market.underlying_value // market.unit_value
+    rates_ppm = (terms.short_initial_ppm, terms.short_initial_min_ppm, terms.short_maintenance_ppm)
+    if is_initial:
+        unit = short_unit_initial(mark, underlying, market.strike, rates_ppm, is_call=market.is_call)
+        slope = terms.initial_slope_ppb
+    else:
+        unit = short_unit_maintenance(mark, underlying, rates_ppm[2], is_call=market.is_call)
+        slope = terms.maintenance_slope_ppb
+    return option_requirement(lots_value, unit, funding_e12, slope * size, lots * market.underlying_value)
+
+
+def fee_on(market: Market, lots: int, price: int, fee_ppm: int) -> int:
+    """Return the fee on a fill; a negative rate gives a rebate. Rounds: fees up, rebates down."""
+    if market.is_option:
+        underlying = market.underlying_value // market.unit_value
+        return option_fee(lots * market.unit_value, underlying, market.mark_price, fee_ppm, market.fee_cap_ppm)
+    return fee(lots * price * market.unit_value, fee_ppm)
+
+
+def fee_on_lot(market: Market, price: int, fee_ppm: int) -> int:
+    """Return what one lot's fee can be at the most now, however its fills are cut; a rebate counts as nothing."""
+    if market.is_option:
+        return fee_on(market, 1, price, fee_ppm) if fee_ppm > 0 else 0
+    return fee_for_each_lot(price, market.unit_value, fee_ppm)
 
 
 def leverage_of(holding: Holding) -> int:
@@ -43,7 +100,7 @@ def position_margin(holding: Holding, leverage_e2: int) -> int:
     position = holding.position
     if position.qty == 0:
         return 0
-    return initial_margin(holding.market, abs(position.qty), position.owner.value, leverage_e2)
+    return initial_margin(holding.market, position.qty, owner_size(holding), leverage_e2)
 
 
 def unrealized(holding: Holding) -> int:
@@ -59,15 +116,15 @@ def loss_to_mark(market: Market, sign: int, price: int) -> int:
 
 def cost_to_fill(market: Market, sign: int, price: int, lots: int, fee_ppm: int) -> int:
     """Return what a fill costs its scope at once: the loss to mark and the fee. Rounds: fees up."""
-    cost = fee(lots * price * market.unit_value, fee_ppm) if fee_ppm > 0 else 0
+    cost = fee_on(market, lots, price, fee_ppm) if fee_ppm > 0 else 0
     return cost + loss_to_mark(market, sign, price) * lots
 
 
 def recount(holding: Holding, order: Order, lots: int) -> None:
     """Keep the sums true after `lots` of a resting order came (or went: negative)."""
     market = holding.market
-    if holding.mark != market.mark_price or holding.oco_count:
-        holding.mark = STALE
+    if holding.stamp != market.stamp or holding.oco_count:
+        holding.stamp = STALE
         return
     sums = holding.buys if order.sign > 0 else holding.sells
     price = order.price
@@ -76,7 +133,7 @@ def recount(holding: Holding, order: Order, lots: int) -> None:
     if order.reduce_only:
         sums.reduce_qty += lots
     if (price - market.mark_price) * order.sign > 0 or market.maker_fee_ppm > 0:
-        sums.fee += lots * fee_for_each_lot(price, market.unit_value, market.maker_fee_ppm)
+        sums.fee += lots * fee_on_lot(market, price, market.maker_fee_ppm)
         sums.loss += lots * loss_to_mark(market, order.sign, price)
 
 
@@ -84,7 +141,7 @@ def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> Si
     """Return a side's sums with one order more, its fees at `fee_ppm`."""
     lots = order.leaves
     price = order.price
-    fees = side.fee + lots * fee_for_each_lot(price, market.unit_value, fee_ppm)
+    fees = side.fee + lots * fee_on_lot(market, price, fee_ppm)
     loss = side.loss + lots * loss_to_mark(market, order.sign, price)
     reduced = side.reduce_qty + lots if order.reduce_only else side.reduce_qty
     return SideSums(side.qty + lots, reduced, side.notional + lots * price, fees, loss)
@@ -92,9 +149,9 @@ def with_order(market: Market, side: SideSums, order: Order, fee_ppm: int) -> Si
 
 def refresh(holding: Holding) -> None:
     """Make the sums anew when the mark has moved since they were made. Cost: O(orders), once for each mark."""
-    mark = holding.market.mark_price
-    if holding.mark != mark:
-        holding.mark = mark
+    stamp = holding.market.stamp
+    if holding.stamp != stamp:
+        holding.stamp = stamp
         buys_and_sells = sums_with(holding, [], None)
         holding.buys = buys_and_sells[0]
         holding.sells = buys_and_sells[1]
@@ -149,7 +206,7 @@ class Group:
         if order.reduce_only:
             self.reduce_qty = max(self.reduce_qty, order.leaves)
         self.price = max(self.price, price)
-        self.fee = max(self.fee, fee_for_each_lot(price, market.unit_value, fee_ppm))
+        self.fee = max(self.fee, fee_on_lot(market, price, fee_ppm))
         self.loss = max(self.loss, loss_to_mark(market, order.sign, price))
 
     def sums(self) -> SideSums:
@@ -176,7 +233,7 @@ def projected(holding: Holding, coming: Order, going: Order | None, fee_ppm: int
     market = holding.market
     if going is not None or holding.oco_count or coming.oco:
         return sums_with(holding, [coming], going)
-    if holding.mark != market.mark_price:
+    if holding.stamp != market.stamp:
         refresh(holding)
     if coming.sign > 0:
         return with_order(market, holding.buys, coming, fee_ppm), holding.sells
@@ -204,22 +261,33 @@ def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, hel
     in which the orders can fill.
     """
     market = holding.market
-    position = holding.position
-    held = position.qty * sign
+    held = holding.position.qty * sign
     lots = sums.qty - sums.reduce_qty
-    entry = position.owner.value
+    size = owner_size(holding)
     if len(holding.kin) > 1:
-        entry += resting_of_kin(holding)
+        size += resting_of_kin(holding)
     if held >= 0:
-        entry += sums.notional * market.unit_value
+        size += size_of_orders(market, sums)
     else:
         lots += min(sums.reduce_qty, -held)
         if lots <= -held:
             return 0 if leverage_e2 else sums.loss + sums.fee
-        entry += div_up(sums.notional * market.unit_value * (lots + held), lots) - abs(position.entry_notional)
-    added = initial_margin(market, lots + held, entry, leverage_e2) - held_margin
+        size += div_up(size_of_orders(market, sums) * (lots + held), lots) - own_size(holding)
+    added = initial_margin(market, (lots + held) * sign, size, leverage_e2) - held_margin
     needed = sums.loss + sums.fee
     return needed + added if added > 0 else needed
+
+
+def own_size(holding: Holding) -> int:
+    """Return the share of a position in its owner's size."""
+    position = holding.position
+    market = holding.market
+    return abs(position.qty) * market.underlying_value if market.is_option else abs(position.entry_notional)
+
+
+def size_of_orders(market: Market, sums: SideSums) -> int:
+    """Return what one side's orders would add to the owner's size."""
+    return sums.qty * market.underlying_value if market.is_option else sums.notional * market.unit_value
 
 
 def resting_of_kin(holding: Holding) -> int:
@@ -228,8 +296,9 @@ def resting_of_kin(holding: Holding) -> int:
     for other in holding.kin:
         if other is not holding and other.orders:
             refresh(other)
-            total += max(other.buys.notional, other.sells.notional)
-    return total * holding.market.unit_value
+            market = other.market
+            total += max(size_of_orders(market, other.buys), size_of_orders(market, other.sells))
+    return total
 
 
 def order_margin(holding: Holding) -> int:
@@ -271,7 +340,7 @@ def available(account: Account, asset_id: int, but: Holding | None = None) -> in
         if position.qty and not is_isolated:
             total += position.qty * market.mark_value - position.entry_notional
             if holding is not but:
-                total -= initial_margin(market, abs(position.qty), position.owner.value, 0)
+                total -= initial_margin(market, position.qty, owner_size(holding), 0)
         if holding.orders and holding is not but:
             total -= order_margin(holding)
     return total
@@ -295,8 +364,14 @@ def scope_equity(holding: Holding) -> int:
 
 
 def maintenance_rate_of(holding: Holding) -> int:
-    """Return a position's maintenance rate with its slope, at 10^17."""
-    return holding.market.maintenance_rate + holding.market.maintenance_slope * holding.position.owner.value
+    """Return the part of a position's maintenance margin that follows its mark, at 10^17 of the notional."""
+    market = holding.market
+    if market.is_option:
+        terms = market.instrument
+        return terms.maintenance_ppm * PPM_TO_RATE if holding.position.qty > 0 else RATE_SCALE
+    size = owner_size(holding)
+    rate = market.maintenance_rate + market.maintenance_slope * size
+    return rate + tier_rate(market.maintenance_tiers, size) if market.maintenance_tiers else rate
 
 
 def scope(holding: Holding) -> tuple[int, int]:

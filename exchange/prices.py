@@ -6,16 +6,25 @@ A tick does what is due in this order: DAY orders, index, mark, orders that are 
 from engine.order import TriggerEvent
 from exchange import orders, resting, shedding
 from exchange.answers import refuse
-from exchange.commands import UpdateIndexPrice
+from exchange.commands import UpdateIndexPrice, UpdateOptionModels
 from exchange.events import (
     CancelReason,
+    CommandRejected,
     Event,
     IndexPriceChanged,
     IndexPriceObserved,
     MarkPriceChanged,
+    OptionModelsUpdated,
     Ticked,
 )
-from exchange.limits import OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, SOURCE_AGE_MAX_MS, SOURCES_MAX, TICK_MS
+from exchange.limits import (
+    OPENING_INDEX_AGE_MAX_MS,
+    OPTION_MODELS_MAX,
+    PRICE_MAX,
+    SOURCE_AGE_MAX_MS,
+    SOURCES_MAX,
+    TICK_MS,
+)
 from exchange.rejects import Reject
 from exchange.state import Index, Market, State, request_of
 from risk.index import average, select
@@ -103,6 +112,7 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     for market_id in index.market_ids:
         market = state.markets[market_id]
         if not market.is_spot:
+            market.index_price = price
             resting.fire_later(state, market.met(TriggerEvent.INDEX_PRICE, price))
             set_mark(state, market, price, out)
     return True
@@ -113,3 +123,27 @@ def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None
     market.set_mark(price)
     out.append(MarkPriceChanged(market.market_id, price))
     resting.fire_later(state, market.met(TriggerEvent.MARK_PRICE, price))
+
+
+def update_models(state: State, command: UpdateOptionModels, time_ms: int, out: list[Event]) -> None:
+    """Take model values of options. They bear on their marks from the next tick on."""
+    if not 1 <= len(command.models) <= OPTION_MODELS_MAX:
+        out.append(CommandRejected(Reject.INVALID_BATCH, "models"))
+        return
+    for at, model in enumerate(command.models):
+        market = state.markets.get(model.market_id)
+        if market is None or not market.is_option:
+            out.append(CommandRejected(Reject.UNKNOWN_MARKET, "market_id", at))
+            return
+        if not 0 < model.price <= PRICE_MAX:
+            out.append(CommandRejected(Reject.INVALID_PRICE, "price", at))
+            return
+        if command.source_time_ms < market.model_ms:
+            out.append(CommandRejected(Reject.STALE_OBSERVATION, "source_time_ms", at))
+            return
+    model_ms = min(command.source_time_ms, time_ms)
+    for model in command.models:
+        market = state.markets[model.market_id]
+        market.model = model
+        market.model_ms = model_ms
+    out.append(OptionModelsUpdated(command.models, model_ms))

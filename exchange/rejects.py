@@ -14,6 +14,7 @@ class Reject(Enum):
     ALREADY_LISTED = "It is listed already."
     INVALID_TERMS = "The terms of the instrument contradict each other."
     INVALID_REFERENCE = "The reference must have 1 to 64 characters."
+    INVALID_RULES = "The rules version is unknown or not a later one."
     INVALID_AMOUNT = "The amount must be positive and within bounds."
     INVALID_QTY = "The quantity is outside the market's minimum and maximum."
     INVALID_PRICE = "The price must be a positive multiple of the tick, within bounds."
@@ -32,6 +33,7 @@ class Reject(Enum):
     MARKET_CLOSED = "The market does not take this order now."
     NO_PRICE = "The market has no current price to trade against."
     TOO_MANY_ORDERS = "The account has too many open orders in this market."
+    NOTICE_TOO_SHORT = "Terms that ask for more margin need the notice period."
     TOO_MANY_ACCOUNTS = "The owner has too many accounts."
     # position
     NO_POSITION = "There is no position to reduce."
@@ -42,6 +44,7 @@ class Reject(Enum):
     CANNOT_FILL = "The order cannot be filled in full."
     # money
     INSUFFICIENT_BALANCE = "Your request was rejected due to insufficient balance."
+    POSITION_TOO_LARGE = "The position would be beyond the market's largest bracket."
     BELOW_INITIAL_MARGIN = "The account is below its initial margin: only orders that reduce risk are taken."
     PAST_BANKRUPTCY = "At this price the fill would leave less than nothing."
     # orders and settings
@@ -49,6 +52,7 @@ class Reject(Enum):
     NOT_AMENDABLE = "The amendment leaves nothing to trade or changes nothing."
     HAS_OPEN_ORDERS = "The account has open orders."
     HAS_POSITIONS = "The account has positions."
+    ONLY_CROSS = "This is possible in cross margin mode only."
     ONLY_ISOLATED = "This is possible in isolated margin mode only."
     MARGIN_TOO_LOW = "The position's margin would fall below its initial requirement."
 
@@ -65,6 +69,9 @@ _FIELDS: dict[Reject, str] = {
     Reject.UNKNOWN_INDEX: "index_id",
     Reject.INVALID_REFERENCE: "reference",
     Reject.INVALID_AMOUNT: "amount",
+    Reject.NOTICE_TOO_SHORT: "effective_ms",
+    Reject.INVALID_RULES: "version",
+    Reject.POSITION_TOO_LARGE: "qty",
     Reject.INVALID_QTY: "qty",
     Reject.INVALID_PRICE: "price",
     Reject.INVALID_TIME_IN_FORCE: "time_in_force",

@@ -107,7 +107,7 @@ def unlist(state: State, holding: Holding, order: Order, lots: int) -> None:
         margins.recount(holding, order, -lots)
     if order.oco:
         holding.oco_count -= 1
-        holding.mark = margins.STALE
+        holding.stamp = margins.STALE
     if holding.market.is_spot:
         relock(holding)
     account_id = order.account_id

@@ -12,14 +12,16 @@ import msgspec
 from engine.order import Order, OrderStatus, SelfMatch, TriggerDirection, TriggerEvent
 from engine.triggers import Trigger
 from exchange import resting
-from exchange.commands import PlaceOrder
+from exchange.commands import OptionModel, PlaceOrder
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
-from exchange.limits import OPENING_INDEX_AGE_MAX_MS
+from exchange.limits import FUND_ACCOUNT_ID, OPENING_INDEX_AGE_MAX_MS
 from exchange.state import (
     Account,
+    Amendment,
     Balance,
     ClosedOrder,
     Index,
+    Liquidation,
     Market,
     State,
     Transfer,
@@ -29,7 +31,7 @@ from exchange.state import (
 from risk.margin import LEVERAGE_SCALE
 from risk.position import Position
 
-HASH_VERSION = b"evermark state 1\n"
+HASH_VERSION = b"evermark state 2\n"
 
 Big: TypeAlias = int | str
 
@@ -64,10 +66,30 @@ class TriggerRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     extreme: int
 
 
+class PremiumRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    hour_ms: int
+    last_ms: int
+    last: Big
+    total: Big
+    seconds: int
+
+
 class MarketRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     market_id: int
     instrument: Instrument
-    status: MarketStatus
+    own_status: MarketStatus
+    amendment: tuple[Instrument, int] | None
+    index_price: int
+    strike: int
+    fair_price: int
+    basis_ema: Big
+    model: OptionModel | None
+    model_ms: int
+    premium: PremiumRecord
+    funding_rate_e12: Big
+    funding_lot_e12: Big
+    settlement_total: Big
+    settlement_count: int
     mark_price: int
     last_price: int
     trade_ema: Big
@@ -79,6 +101,8 @@ class IndexRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     terms: IndexTerms
     price: int
     computed_ms: int
+    ema: Big
+    ema_ms: int
     sources: list[tuple[int, int, int]]
 
 
@@ -87,7 +111,6 @@ class TreasuryRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deposited: Big
     withdrawn: Big
     fees: Big
-    insurance_fund: Big
 
 
 class BalanceRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,6 +144,7 @@ class AccountRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account_id: int
     owner_id: int
     is_isolated: bool
+    is_provider: bool
     balances: list[BalanceRecord]
     positions: list[PositionRecord]
     closed_orders: list[ClosedRecord]
@@ -133,6 +157,13 @@ class TransferRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount: int
 
 
+class LiquidationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    account_id: int
+    market_id: int
+    due_ms: int
+    tried: list[int]
+
+
 class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rules_version: int
     next_account_id: int
@@ -140,6 +171,7 @@ class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     next_trade_id: int
     next_tick_ms: int
     day_end_ms: int
+    venue_status: MarketStatus
     treasuries: list[TreasuryRecord]
     indices: list[IndexRecord]
     markets: list[MarketRecord]
@@ -147,6 +179,7 @@ class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account_references: list[tuple[str, int]]
     transfers: list[TransferRecord]
     fired: list[TriggerRecord]
+    liquidations: list[LiquidationRecord]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -161,7 +194,6 @@ def encode_state(state: State) -> bytes:
             big(treasury.deposited),
             big(treasury.withdrawn),
             big(treasury.fees),
-            big(treasury.insurance_fund),
         )
         for asset_id, treasury in state.treasuries.items()
     ]
@@ -172,6 +204,7 @@ def encode_state(state: State) -> bytes:
         state.next_trade_id,
         state.next_tick_ms,
         state.day_end_ms if state.day_orders else 0,
+        state.venue_status,
         treasuries,
         [_index_record(index) for index in state.indices.values()],
         [_market_record(market) for market in state.markets.values()],
@@ -182,6 +215,10 @@ def encode_state(state: State) -> bytes:
             for reference, transfer in state.transfers.items()
         ],
         [_trigger_record(trigger) for trigger in state.fired.values()],
+        [
+            LiquidationRecord(account_id, market_id, liquidation.due_ms, liquidation.tried)
+            for (account_id, market_id), liquidation in sorted(state.liquidations.items())
+        ],
     )
     return _encoder.encode(record)
 
@@ -227,15 +264,29 @@ def _trigger_record(trigger: Trigger) -> TriggerRecord:
 
 def _index_record(index: Index) -> IndexRecord:
     sources = [(source_id, price, time_ms) for source_id, (price, time_ms) in sorted(index.sources.items())]
-    return IndexRecord(index.terms, index.price, index.computed_ms, sources)
+    return IndexRecord(index.terms, index.price, index.computed_ms, big(index.ema), index.ema_ms, sources)
 
 
 def _market_record(market: Market) -> MarketRecord:
     waiting = market.mark_triggers.walk() + market.index_triggers.walk() + market.last_triggers.walk()
+    premium = market.premium
+    amendment = market.amendment
     return MarketRecord(
         market.market_id,
         market.instrument,
-        market.status,
+        market.own_status,
+        (amendment.instrument, amendment.effective_ms) if amendment is not None else None,
+        market.index_price,
+        market.strike,
+        market.fair_price,
+        big(market.basis_ema),
+        market.model,
+        market.model_ms,
+        PremiumRecord(premium.hour_ms, premium.last_ms, big(premium.last), big(premium.total), premium.seconds),
+        big(market.funding_rate_e12),
+        big(market.funding_lot_e12),
+        big(market.settlement_total),
+        market.settlement_count,
         market.mark_price,
         market.last_price,
         big(market.trade_ema),
@@ -283,7 +334,15 @@ def _account_record(account: Account) -> AccountRecord:
         ClosedRecord(order.order_id, order.request, order.qty, order.price, order.filled, order.status)
         for order in account.closed_orders.values()
     ]
-    return AccountRecord(account.account_id, account.owner_id, account.is_isolated, balances, positions, closed)
+    return AccountRecord(
+        account.account_id,
+        account.owner_id,
+        account.is_isolated,
+        account.is_provider,
+        balances,
+        positions,
+        closed,
+    )
 
 
 def decode_state(data: bytes) -> State:
@@ -299,13 +358,13 @@ def decode_state(data: bytes) -> State:
     state.next_trade_id = record.next_trade_id
     state.next_tick_ms = record.next_tick_ms
     state.day_end_ms = record.day_end_ms
-    for entry in record.treasuries:
-        state.assets[entry.asset.asset_id] = entry.asset
-        treasury = state.treasuries[entry.asset.asset_id] = Treasury()
-        treasury.deposited = int(entry.deposited)
-        treasury.withdrawn = int(entry.withdrawn)
-        treasury.fees = int(entry.fees)
-        treasury.insurance_fund = int(entry.insurance_fund)
+    state.venue_status = record.venue_status
+    for held in record.treasuries:
+        state.assets[held.asset.asset_id] = held.asset
+        treasury = state.treasuries[held.asset.asset_id] = Treasury()
+        treasury.deposited = int(held.deposited)
+        treasury.withdrawn = int(held.withdrawn)
+        treasury.fees = int(held.fees)
     for index_record in record.indices:
         _read_index(state, index_record)
     for market_record in record.markets:
@@ -319,6 +378,9 @@ def decode_state(data: bytes) -> State:
         _read_orders(state, market_record)
     for trigger_record in record.fired:
         resting.fire_later(state, [_read_trigger(state, trigger_record)])
+    for entry in record.liquidations:
+        liquidation = state.liquidations[(entry.account_id, entry.market_id)] = Liquidation(entry.due_ms)
+        liquidation.tried = entry.tried
     _derive(state)
     return state
 
@@ -327,6 +389,8 @@ def _read_index(state: State, record: IndexRecord) -> None:
     index = state.indices[record.terms.index_id] = Index(record.terms)
     index.price = record.price
     index.computed_ms = record.computed_ms
+    index.ema = int(record.ema)
+    index.ema_ms = record.ema_ms
     for source_id, price, time_ms in record.sources:
         index.sources[source_id] = (price, time_ms)
 
@@ -336,7 +400,25 @@ def _read_terms(state: State, record: MarketRecord) -> None:
     market = state.markets[record.market_id] = Market(record.market_id, record.instrument, index)
     if index is not None:
         index.market_ids.append(record.market_id)
-    market.status = record.status
+    market.own_status = record.own_status
+    market.set_status(state.venue_status)
+    if record.amendment is not None:
+        market.amendment = Amendment(*record.amendment)
+    market.index_price = record.index_price
+    market.strike = record.strike
+    market.fair_price = record.fair_price
+    market.basis_ema = int(record.basis_ema)
+    market.model = record.model
+    market.model_ms = record.model_ms
+    premium = market.premium
+    premium.hour_ms = record.premium.hour_ms
+    premium.last_ms = record.premium.last_ms
+    premium.last = int(record.premium.last)
+    premium.total = int(record.premium.total)
+    premium.seconds = record.premium.seconds
+    market.settlement_total = int(record.settlement_total)
+    market.settlement_count = record.settlement_count
+    market.set_funding(int(record.funding_rate_e12), int(record.funding_lot_e12))
     market.set_mark(record.mark_price)
     if index is not None and index.price:
         market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS
@@ -347,7 +429,12 @@ def _read_terms(state: State, record: MarketRecord) -> None:
 def _read_account(state: State, record: AccountRecord) -> None:
     account = state.accounts[record.account_id] = Account(record.account_id, record.owner_id)
     account.is_isolated = record.is_isolated
-    state.owner_accounts[record.owner_id] = state.owner_accounts.get(record.owner_id, 0) + 1
+    account.is_provider = record.is_provider
+    if account.is_provider:
+        state.providers[account.account_id] = account
+    state.unwatched[account.account_id] = account
+    if account.account_id != FUND_ACCOUNT_ID:
+        state.owner_accounts[record.owner_id] = state.owner_accounts.get(record.owner_id, 0) + 1
     for entry in record.balances:
         balance = account.balance(entry.asset_id)
         balance.amount = int(entry.amount)
@@ -364,6 +451,7 @@ def _read_account(state: State, record: AccountRecord) -> None:
         position.fees = int(held.fees)
         position.funding = int(held.funding)
         position.owner.value += abs(position.entry_notional)
+        position.owner.lots += abs(position.qty)
         market.open_interest += max(0, position.qty)
     for closed in record.closed_orders:
         account.closed_orders[closed.request.client_order_id] = ClosedOrder(

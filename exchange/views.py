@@ -4,9 +4,10 @@ from typing import final
 
 from engine.order import Order, OrderStatus
 from exchange import entry, margins
-from exchange.commands import PlaceOrder
+from exchange.commands import OptionModel, PlaceOrder
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
+from exchange.limits import FUND_ACCOUNT_ID
 from exchange.state import Account, Holding, Market, request_of
 from exchange.state_codec import is_blank, is_empty
 from risk.fixed import div_up
@@ -19,15 +20,23 @@ class MarketView:
     """A market's prices; 0 where there is none. `range_low` and `range_high` are the edges of the trading range."""
 
     __slots__ = (
+        "basis_e9",
+        "fair_price",
+        "funding_lot_e12",
+        "funding_rate_e12",
         "index_price",
         "instrument",
         "last_price",
         "mark_price",
         "market_id",
+        "model",
+        "model_ms",
         "open_interest",
         "range_high",
         "range_low",
         "status",
+        "strike",
+        "underlying_price",
     )
 
     def __init__(self, market: Market, time_ms: int) -> None:
@@ -35,7 +44,15 @@ class MarketView:
         self.instrument: Instrument = market.instrument
         self.status: MarketStatus = market.status
         self.mark_price: int = market.mark_price
-        self.index_price: int = market.index.price if market.index is not None else 0
+        self.index_price: int = market.index_price if market.is_option else index_price_of(market)
+        self.underlying_price: int = index_price_of(market)
+        self.fair_price: int = market.fair_price
+        self.strike: int = market.strike
+        self.model: OptionModel | None = market.model
+        self.model_ms: int = market.model_ms
+        self.funding_rate_e12: int = market.funding_rate_e12
+        self.funding_lot_e12: int = market.funding_lot_e12
+        self.basis_e9: int = market.basis_ema
         self.last_price: int = market.last_price
         self.open_interest: int = market.open_interest
         self.range_low: int = entry.range_edge(market, -1, time_ms)
@@ -152,6 +169,8 @@ class PositionView:
         backing = total - self.upnl
         spare = backing - (required - self.maintenance_margin)
         rate = min(margins.maintenance_rate_of(holding), RATE_SCALE)
+        if market.is_option:
+            spare -= self.maintenance_margin - self.notional * rate // RATE_SCALE
         self.liquidation_price: int = failing_price(position.qty, position.entry_notional, spare, unit_value, rate)
         self.bankruptcy_price: int = failing_price(position.qty, position.entry_notional, backing, unit_value, 0)
 
@@ -195,6 +214,11 @@ class OrderView:
         self.status: OrderStatus = OrderStatus.ACTIVE if trigger is None else OrderStatus.UNTRIGGERED
 
 
+def index_price_of(market: Market) -> int:
+    """Return the price of the index that a market stands on; 0 when there is none."""
+    return market.index.price if market.index is not None else 0
+
+
 def assets(exchange: Exchange) -> list[Asset]:
     """List the assets."""
     return list(exchange.state.assets.values())
@@ -212,8 +236,9 @@ def market(exchange: Exchange, market_id: int) -> MarketView | None:
 
 
 def accounts(exchange: Exchange) -> list[AccountView]:
-    """List the accounts by id."""
-    return [AccountView(account) for account in exchange.state.accounts.values()]
+    """List the accounts by id, without the insurance fund's."""
+    found = exchange.state.accounts.values()
+    return [AccountView(account) for account in found if account.account_id != FUND_ACCOUNT_ID]
 
 
 def account(exchange: Exchange, account_id: int) -> AccountView | None:

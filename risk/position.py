@@ -7,12 +7,13 @@ from risk.fixed import div_to_zero
 
 @final
 class OwnerNotional:
-    """The entry notional of all of an owner's accounts in one market: the size that the margin slope looks at."""
+    """The size of all of an owner's positions in one market, which the margin slope looks at: entry notionals, and lots."""
 
-    __slots__ = ("value",)
+    __slots__ = ("lots", "value")
 
     def __init__(self) -> None:
         self.value: int = 0
+        self.lots: int = 0
 
 
 @final
@@ -40,30 +41,36 @@ class Position:
         return self.qty * mark * unit_value - self.entry_notional
 
     def fill(self, sign: int, qty: int, price: int, unit_value: int) -> int:
-        """Trade `qty` lots at `price` and return the realized pnl.
+        """Trade `qty` lots at `price` and return the realized pnl."""
+        return self.trade(sign, qty, qty * price * unit_value)
+
+    def trade(self, sign: int, qty: int, value: int) -> int:
+        """Trade `qty` lots for `value` (money, may be negative where a loss is taken over) and return the realized pnl.
 
         A close divides the entry notional once, the remainder stays with the position; a flip is a close, then an
-        opening. Rounds: the released entry notional towards zero.
+        opening. Rounds: the released entry notional towards zero, the closed part of the value down.
         """
-        value = qty * price * unit_value
+        owner = self.owner
         if self.qty * sign >= 0:
+            before = abs(self.entry_notional)
             self.qty += sign * qty
             self.entry_notional += sign * value
-            self.owner.value += value
+            owner.lots += qty
+            owner.value += abs(self.entry_notional) - before
             return 0
         return self._close(sign, qty, value)
 
     def _close(self, sign: int, qty: int, value: int) -> int:
+        owner = self.owner
         held = -self.qty * sign
         closed = min(held, qty)
-        closed_value = value * closed // qty  # exact: value is qty x price x unit_value
+        closed_value = value * closed // qty  # exact where value is qty x price x unit_value
         before = self.entry_notional
         released = div_to_zero(before * closed, held)
         realized = -sign * closed_value - released
-        opened_value = value - closed_value
         self.qty += sign * qty
-        self.entry_notional = before - released + sign * opened_value
+        self.entry_notional = before - released + sign * (value - closed_value)
         self.realized_pnl += realized
-        # a sell releases a long's positive notional, a buy a short's negative one
-        self.owner.value += released * sign + opened_value
+        owner.lots += abs(self.qty) - held
+        owner.value += abs(self.entry_notional) - abs(before)
         return realized

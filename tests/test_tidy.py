@@ -11,7 +11,7 @@ PURE = HOUSE[:4]
 # What each folder may import. `app` sees the engine's words (sides, statuses), which messages carry, and no more of it.
 MAY_IMPORT = {
     "engine": {"engine", "typing", "enum", "collections", "sortedcontainers"},
-    "risk": {"risk", "typing", "enum", "collections", "math.isqrt"},
+    "risk": {"risk", "typing", "enum", "collections", "math.isqrt", "sortedcontainers"},
     "funding": {"funding", "risk", "typing", "enum", "collections"},
     "exchange": {"exchange", "engine", "risk", "funding", "typing", "enum", "collections"},
 }

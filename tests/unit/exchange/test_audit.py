@@ -8,6 +8,7 @@ from engine.order import Side
 from exchange.audit import audit
 from exchange.commands import PlaceOrder
 from exchange.exchange import Exchange
+from exchange.limits import FUND_ACCOUNT_ID
 from exchange.state import State
 from tests.support.world import PERP, REGULAR, RICH, SECOND, SPOT, USD, opening
 
@@ -29,7 +30,7 @@ def balance(state: State) -> None:
 
 
 def fund(state: State) -> None:
-    state.treasuries[USD].insurance_fund -= 1
+    state.accounts[FUND_ACCOUNT_ID].balance(USD).amount -= 1
     state.treasuries[USD].fees += 1
 
 
