@@ -1,6 +1,6 @@
 """Commands about accounts: open, credit, debit, leverage, margin mode, isolated margin."""
 
-from exchange import entry, margins
+from exchange import entry, margins, resting
 from exchange.answers import refuse
 from exchange.commands import (
     Deposit,
@@ -108,6 +108,7 @@ def set_leverage(state: State, command: SetLeverage, out: list[Event]) -> None:
         refuse(reject, out)
         return
     apply_leverage(holding, command.leverage_e2, out)
+    resting.touch(state, holding)
 
 
 def check_leverage(holding: Holding, leverage_e2: int) -> Reject | None:
@@ -194,6 +195,7 @@ def move_margin(state: State, command: MoveMargin, out: list[Event]) -> None:
         refuse(Reject.MARGIN_TOO_LOW, out)
     else:
         apply_margin(holding, amount, out)
+        resting.touch(state, holding)
 
 
 def may_draw(holding: Holding, amount: int) -> bool:

@@ -2,7 +2,7 @@
 
 from exchange import margins
 from exchange.exchange import Exchange
-from exchange.limits import FUND_ACCOUNT_ID
+from exchange.limits import FUND_ACCOUNT_ID, RULES_OF_LIQUIDATION
 from exchange.state import Holding, Market, SideSums, State
 
 
@@ -23,6 +23,8 @@ def audit(exchange: Exchange) -> list[str]:
             if holding.orders:
                 quoting[account.account_id] = quoting.get(account.account_id, 0) + len(holding.orders)
             _audit_holding(holding, broken)
+    if state.rules_version >= RULES_OF_LIQUIDATION:
+        _audit_watch(state, broken)
     if known != len(state.orders):
         broken.append(f"{len(state.orders)} orders are open, {known} are on the accounts' lists")
     if quoting != state.quoting:
@@ -111,6 +113,26 @@ def _audit_holding(holding: Holding, broken: list[str]) -> None:
     base = sells.qty * market.lot_base if market.is_spot else 0
     if (quote, base) != (holding.locked_quote, holding.locked_base):
         broken.append(f"{name}: the locks are wrong")
+
+
+def _audit_watch(state: State, broken: list[str]) -> None:
+    """Whoever the watch has not woken, and nothing has touched, is safe and carries its orders."""
+    known = set(state.unwatched)
+    known.update([account_id for account_id, _ in state.liquidations])
+    for market in state.markets.values():
+        known.update(market.watch.woken(market.mark_price, market.underlying_value // market.unit_value))
+    for account in state.accounts.values():
+        if account.account_id in known:
+            continue
+        for holding in account.holdings.values():
+            name = f"market {holding.market.market_id}, account {account.account_id}"
+            if holding.position.qty:
+                equity, required = margins.scope(holding)
+                if equity < required:
+                    broken.append(f"{name}: below maintenance, and the watch sleeps")
+            is_margined = not holding.market.is_spot
+            if is_margined and holding.orders and margins.available(account, holding.market.quote_asset) < 0:
+                broken.append(f"{name}: orders that are not carried, and the watch sleeps")
 
 
 def _equal(a: SideSums, b: SideSums) -> bool:

@@ -122,6 +122,8 @@ def settle(
         resting.shrink_oco(state, maker_holding, maker, qty, out)
     if taker.oco:
         resting.shrink_oco(state, taker_holding, taker, qty, out)
+    resting.touch(state, maker_holding)
+    resting.touch(state, taker_holding)
     if is_reduced:
         after_reduction(state, maker_holding, out)
     if is_taker_reduced:

@@ -140,6 +140,7 @@ def enter(
         return
     if request.leverage_e2:
         adopt_leverage(holding, request, out)
+        resting.touch(state, holding)
     resting.register(state, holding.account, order, request, time_ms)
     out.append(OrderAccepted(order.order_id, request, order.leaves, order.price, ACTIVE))
     fills.execute(state, holding, order, request, time_ms, out)
@@ -209,6 +210,7 @@ def fire_one(state: State, order: Order, time_ms: int, out: list[Event]) -> None
     for sibling in resting.oco_siblings(holding, order):
         resting.cancel(state, holding, sibling, CancelReason.OCO, out)
     adopt_leverage(holding, request, out)
+    resting.touch(state, holding)
     fills.execute(state, holding, order, request, time_ms, out)
 
 
@@ -257,6 +259,7 @@ def place_batch(state: State, command: PlaceBatch, time_ms: int, out: list[Event
     leverage_e2 = batch_leverage(command)
     if account.is_isolated and leverage_e2 not in (0, holding.position.leverage_e2):
         apply_leverage(holding, leverage_e2, out)
+        resting.touch(state, holding)
     for order, request in zip(orders, command.orders, strict=True):
         enter(state, holding, order, request, waits=entry.is_trigger(request), time_ms=time_ms, out=out)
     fire(state, time_ms, out)

@@ -70,6 +70,16 @@ def enlist(state: State, holding: Holding, order: Order) -> None:
         relock(holding)
     account_id = order.account_id
     state.quoting[account_id] = state.quoting.get(account_id, 0) + 1
+    touch(state, holding)
+
+
+def touch(state: State, holding: Holding) -> None:
+    """Let the watch look again at an account whose position or orders changed here, and at the owner's others."""
+    account = holding.account
+    state.unwatched[account.account_id] = account
+    if len(holding.kin) > 1:
+        for other in holding.kin:
+            state.unwatched[other.account.account_id] = other.account
 
 
 def wait(holding: Holding, trigger: Trigger) -> None:

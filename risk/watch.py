@@ -32,3 +32,22 @@ class Watch:
         for _, account_id in self.underlying.irange(maximum=(underlying, -1)):
             found.append(account_id)
         return found
+
+    def move_low(self, account_id: int, old: int, new: int) -> None:
+        """Set the price below which an account is woken, from `old`; 0 is none."""
+        _move(self.low, account_id, old, new)
+
+    def move_high(self, account_id: int, old: int, new: int) -> None:
+        """Set the price above which an account is woken, from `old`; 0 is none."""
+        _move(self.high, account_id, old, new)
+
+    def move_underlying(self, account_id: int, old: int, new: int) -> None:
+        """Set the underlying's price above which an account is woken, from `old`; 0 is none."""
+        _move(self.underlying, account_id, old, new)
+
+
+def _move(alarms: "SortedList[tuple[int, int]]", account_id: int, old: int, new: int) -> None:
+    if old:
+        alarms.remove((old, account_id))
+    if new:
+        alarms.add((new, account_id))
