@@ -332,6 +332,38 @@ def replay(
 
 
 @app.command(rich_help_panel="Look back")
+def liabilities(
+    at: Annotated[
+        int | None, typer.Option("--at", min=0, help="The command after which to count. [default: the newest]")
+    ] = None,
+    account: Annotated[
+        int | None, typer.Option(min=0, help="Print this account's path in the liabilities that were written.")
+    ] = None,
+    asset: Annotated[str, typer.Option(help="Of which asset's tree.")] = "USD",
+) -> None:
+    """Write what the exchange owes as a Merkle-sum tree, to DATA_DIR/liabilities/SEQ; or print an account's path in it."""
+    import msgspec
+
+    from app.proof import publish
+    from app.settings import from_environment
+
+    if account is not None:
+        path = publish.path(from_environment(), at, asset.upper(), account)
+        typer.echo(msgspec.json.format(msgspec.json.encode(path), indent=2))
+        return
+    proof = asyncio.run(publish.publish(from_environment(), at))
+    table = _table("asset", "claims", "total", "shortfall", "own", "root", numbers=0)
+    for symbol, said in proof.statement.assets.items():
+        if said.claims:
+            amounts = (publish.amount(text) for text in (said.total, said.shortfall, said.own))
+            table.add_row(symbol, str(said.claims), *amounts, said.root[:16])
+    out.print(f"seq        {proof.statement.seq}")
+    out.print(f"statement  {proof.digest}", soft_wrap=True)
+    out.print(f"to publish {proof.place / 'published.json'}", soft_wrap=True)
+    _print(table, proof.statement.assets, "There are no assets yet.")
+
+
+@app.command(rich_help_panel="Look back")
 def rebuild() -> None:
     """Make orders, fills, trades, ledger and candles again from the journal. The exchange must not run."""
     from app.settings import from_environment

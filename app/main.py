@@ -21,6 +21,7 @@ from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
 from app.settings import Settings
 from app.store import Store, open_store
+from app.surfaces.evermark import liabilities
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.rows import application, route, rows
@@ -49,7 +50,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
         async with open_store(settings, clock=clock) as store:
             app.state.store = store
             guard = Guard(store.identity, clock, steady, store.start_ms)
-            table = rows(Desk(store, guard, clock))
+            desk = Desk(store, guard, clock)
+            table = [*rows(desk), *liabilities.rows(desk, settings.data_dir)]
             written["paths"].update(openapi.paths(table))
             handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:

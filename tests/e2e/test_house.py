@@ -383,7 +383,7 @@ def test_projections_are_made_again(data_dir: Path) -> None:
     assert f"The projections stand at seq {stopped_seq}." in evermark(data_dir, "rebuild")
 
 
-@pytest.mark.parametrize("command", ["verify", "replay", "rebuild"])
+@pytest.mark.parametrize("command", ["verify", "replay", "rebuild", "liabilities"])
 def test_there_is_no_past_yet(tmp_path: Path, command: str) -> None:
     """CLI-010: and looking for it leaves nothing behind."""
     assert "No exchange has run" in evermark(tmp_path / "data", command, code=3)
@@ -407,6 +407,7 @@ def test_help_is_there(tmp_path: Path) -> None:
         "status",
         "verify",
         "replay",
+        "liabilities",
         "rebuild",
         "skip",
     ]:

@@ -46,7 +46,7 @@ def operation(row: Row) -> Schema:
     described: Schema = {
         "operationId": f"{row.method.lower()}_{row.path.strip('/').replace('/', '_')}",
         "summary": SUMMARIES[row.path],
-        "tags": ["Everstrike"],
+        "tags": ["Evermark" if row.path.startswith("/v1/") else "Everstrike"],
         "security": _SECURITY[row.access],
         "responses": _responses(row),
     }

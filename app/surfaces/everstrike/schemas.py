@@ -144,6 +144,12 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "start": {"type": "integer", "minimum": 0, "description": "From this time on, in milliseconds since 1970."},
     "end": {"type": "integer", "minimum": 0, "description": "Up to this time, in milliseconds since 1970."},
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "At most so many rows."},
+    "seq": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "The command after which was counted. The newest by default.",
+    },
+    "asset": {"type": "string", "maxLength": 16, "description": "Of which asset's tree. USD by default."},
 }
 ORDER_PARAMETERS: Final = (
     "pair",
@@ -314,6 +320,18 @@ _ERROR: Final[Schema] = {
     "required": ["code", "msg", "result"],
     "additionalProperties": False,
 }
+_UNITS: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,39}$", "description": "Whole units of 10^-8."}
+_HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_ASSET_LIABILITIES: Final[Schema] = {
+    "total": {**_UNITS, "description": "What the claims add up to."},
+    "root": {**_HASH, "description": "Of the Merkle-sum tree."},
+    "height": {"type": "integer"},
+    "claims": {"type": "integer"},
+    "shortfall": {**_UNITS, "description": "What accounts are worth less than nothing by."},
+    "shortfalls": {"type": "integer"},
+    "own": {**_UNITS, "description": "The exchange's own."},
+    "held": {**_UNITS, "description": "Came in and did not leave: total - shortfall + own."},
+}
 _BALANCES: Final = _map(_ref("Balance"), "By asset.")
 _POSITIONS: Final = _map(_ref("Position"), "By pair.")
 _POSITION_OR_NULL: Final[Schema] = {"anyOf": [_ref("Position"), {"type": "null"}]}
@@ -348,6 +366,28 @@ RESULTS: Final[dict[str, Schema]] = {
     "pairs": _map(_ref("Pair"), "By pair."),
     "time": MILLISECONDS,
     "nothing": {"type": "object", "maxProperties": 0},
+    "liabilities": _object(
+        {
+            "format": {"type": "string"},
+            "seq": {"type": "integer"},
+            "time_ms": MILLISECONDS,
+            "state_hash": _HASH,
+            "assets": _map(_object(_ASSET_LIABILITIES), "By asset."),
+        }
+    ),
+    "claim_path": _object(
+        {
+            "format": {"type": "string"},
+            "seq": {"type": "integer"},
+            "asset": {"type": "string"},
+            "account": {"type": "integer"},
+            "owner": {"type": "string"},
+            "value": _UNITS,
+            "salt": _HASH,
+            "index": {"type": "integer"},
+            "siblings": _list(_object({"sum": _UNITS, "hash": _HASH})),
+        }
+    ),
 }
 """What the envelope's `result` can be."""
 
@@ -373,6 +413,8 @@ SUMMARIES: Final = {
     "/trades": "Trades of a market",
     "/time": "The exchange's clock",
     "/ping": "Whether the exchange answers",
+    "/v1/liabilities": "What the exchange owes: root and total of each asset's tree",
+    "/v1/liabilities/path": "Your claim's path in the tree, for a signed read (docs/proof_of_liabilities.md)",
 }
 REASONS: Final = {
     "401": "The key is missing, unknown, expired or revoked, or the signature is wrong or was used before.",
