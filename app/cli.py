@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from app import compiled, control
 from app.faults import Fault
+from app.feeds.health import GOOD, SourceHealth
 
 # Before anything imports the core. Modules that do are imported by the commands that need them.
 compiled.use()
@@ -291,10 +292,23 @@ def status() -> None:
     row = _ask(control.Status(), control.StatusRow)
     out.print(f"seq   {row.seq}")
     out.print(f"core  {row.core}")
+    if row.sources:
+        out.print(_sources(row.sources))
     if row.halted is not None:
         out.print(row.halted, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(REFUSED)
     out.print("[green]It takes commands.[/green]")
+
+
+def _sources(rows: Sequence[SourceHealth]) -> Table:
+    table = _table("source", "state", "pairs", "fresh", "age", "dropped", "errors", numbers=5)
+    table.add_column("last error")
+    for row in rows:
+        state = f"[green]{row.state}[/green]" if row.state in GOOD else f"[red]{row.state}[/red]"
+        age = "" if row.age_ms < 0 else f"{row.age_ms / 1_000:.1f} s"
+        counts = (row.pairs, row.fresh, age, row.dropped, row.errors)
+        table.add_row(f"{row.source_id} {row.venue}", state, *map(str, counts), escape(row.last_error))
+    return table
 
 
 # --- the past --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar, final
 import msgspec
 
 from app.faults import Fault, Unavailable
+from app.feeds.health import SourceHealth
 
 LINE_BYTES_MAX: Final = 1 << 20
 TIMEOUT_S: Final = 30.0
@@ -128,11 +129,15 @@ AnyRequest: TypeAlias = (
 
 
 class StatusRow(msgspec.Struct, frozen=True):
-    """How the exchange is. `halted` says why it takes no commands, if it does not."""
+    """How the exchange is. `halted` says why it takes no commands, if it does not.
+
+    `sources` are those of index prices, where the feed has any.
+    """
 
     seq: int
     core: str
     halted: str | None
+    sources: tuple[SourceHealth, ...] = ()
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
 from app.door import Shortcut
+from app.feeds.base import Feed
 from app.feeds.choose import choose_feed
 from app.listings import Listings
 from app.listings import load as load_listings
@@ -57,7 +58,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             for row in table:
                 app.register(route(row, handlers[row.path]))
             app.asgi_handler = Shortcut(handlers, app.asgi_handler)
-            async with prices(store, settings, clock), operated(store, settings):
+            async with prices(store, settings, clock) as feed, operated(store, settings, feed.health):
                 settle_memory()
                 yield
 
@@ -78,8 +79,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
 
 
 @asynccontextmanager
-async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[None]:
-    """List what is not listed yet, and ring the bell while the block lasts."""
+async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[Feed]:
+    """List what is not listed yet, and ring the bell while the block lasts; gives the feed that it rings with."""
     listings = load_listings()
     if store.sequencer.halted is None:
         await list_missing(store, listings)
@@ -90,14 +91,17 @@ async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterato
         path=settings.feed_path,
         listings=listings,
         prices={market.instrument.index_id: market.index_price for market in found if market.index_price},
+        sources=settings.feed_sources,
     )
     bell = Bell(store.sequencer.submit, feed, clock)
-    bell.start()
-    await bell.ring()
+    await feed.start()
     try:
-        yield
+        bell.start()
+        await bell.ring()
+        yield feed
     finally:
         await bell.stop()
+        await feed.stop()
 
 
 async def list_missing(store: Store, listings: Listings) -> None:

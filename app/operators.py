@@ -1,13 +1,14 @@
 """What an operator's request does to the running exchange. Reads views; changes only through the sequencer and identity."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar, assert_never, final
 
 from app import compiled, control, demo
 from app.auth import Scope
 from app.control import AnyRequest, ControlServer, Refused
+from app.feeds.health import SourceHealth
 from app.identity import KeyInfo
 from app.problems import Malformed
 from app.sequencer import Unencodable
@@ -26,10 +27,12 @@ _MODES: Final = ("isolated", "cross")
 
 
 @asynccontextmanager
-async def operated(store: Store, settings: Settings) -> AsyncIterator[None]:
+async def operated(
+    store: Store, settings: Settings, health: Callable[[], Sequence[SourceHealth]] = tuple
+) -> AsyncIterator[None]:
     """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
     await demo.prepare(store, settings)
-    server = ControlServer(settings.data_dir, Operator(store))
+    server = ControlServer(settings.data_dir, Operator(store, health))
     await server.start()
     try:
         yield
@@ -41,8 +44,9 @@ async def operated(store: Store, settings: Settings) -> AsyncIterator[None]:
 class Operator:
     """Answers operators' requests."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, health: Callable[[], Sequence[SourceHealth]] = tuple) -> None:
         self._store = store
+        self._health = health
 
     async def __call__(self, request: AnyRequest) -> object:
         """Do what is asked.
@@ -75,7 +79,7 @@ class Operator:
 
     def _status(self) -> control.StatusRow:
         sequencer = self._store.sequencer
-        return control.StatusRow(sequencer.seq, compiled.describe(), sequencer.trouble)
+        return control.StatusRow(sequencer.seq, compiled.describe(), sequencer.trouble, tuple(self._health()))
 
     def _accounts(self) -> list[control.AccountRow]:
         symbols = self._symbols()

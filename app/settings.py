@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from app.faults import SettingsInvalid
 
-Feed: TypeAlias = Literal["synthetic", "file", "none"]
+Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
 
 URL_UNREADABLE: Final = "cannot be read as a URL: is a character in its password not percent-encoded?"
 
-_FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "none": "none"}
+_FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -58,6 +58,8 @@ class Settings:
     feed: Feed = "synthetic"
     feed_seed: int = 1
     feed_path: Path | None = None
+    feed_sources: Path | None = None
+    """An operator's own table of venues for the live feed."""
 
     @property
     def is_embedded(self) -> bool:
@@ -74,6 +76,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     default = Settings()
     database_url = read.url("DATABASE_URL")
     feed_path = read.text("EVERMARK_FEED_PATH", "")
+    feed_sources = read.text("EVERMARK_FEED_SOURCES", "")
     feed = read.feed("EVERMARK_FEED")
     if feed == "file" and not feed_path:
         raise SettingsInvalid("EVERMARK_FEED_PATH", "must name a file when EVERMARK_FEED is file")
@@ -97,6 +100,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         feed=feed,
         feed_seed=read.integer("EVERMARK_FEED_SEED", default.feed_seed, 0, 2**63 - 1),
         feed_path=Path(feed_path).expanduser().absolute() if feed_path else None,
+        feed_sources=Path(feed_sources).expanduser().absolute() if feed_sources else None,
     )
 
 

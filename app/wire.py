@@ -70,6 +70,21 @@ def steps(text: str, field: str, decimals: int, *, step: int = 1, code: str = "I
     return int(nearest) * step
 
 
+def nearest(text: str, field: str, decimals: int) -> int:
+    """Read a positive number that somebody else wrote, however fine, as units of 10^-decimals.
+
+    Rounds: to the nearest unit, halves to even.
+    Raises: Malformed when it is no positive number, rounds to nothing, or is beyond `UNITS_MAX` units.
+    """
+    value = number(text, field)
+    if value <= 0:
+        raise Malformed(field, f"{field} must be greater than zero.")
+    units = int(_CONTEXT.to_integral_value(_CONTEXT.scaleb(value, decimals)))
+    if not 0 < units <= UNITS_MAX:
+        raise Malformed(field, f"{field} is out of bounds.")
+    return units
+
+
 def lots(text: str, field: str, instrument: Instrument) -> int:
     """Read a quantity as lots. Raises: Malformed."""
     return steps(text, field, instrument.lot_decimals, code="INVALID_QTY")

@@ -3,18 +3,42 @@
 from typing import Protocol, final
 
 from app.faults import Fault
+from app.feeds.health import SourceHealth
 from exchange.commands import UpdateIndexPrice
 
 
 class Feed(Protocol):
     """A source of index prices."""
 
+    async def start(self) -> None:
+        """Begin to observe."""
+
+    async def stop(self) -> None:
+        """Observe nothing more, and let go of what it holds."""
+
     def take(self, time_ms: int) -> list[UpdateIndexPrice]:
         """Return what was observed since it was last asked, oldest first."""
 
+    def health(self) -> list[SourceHealth]:
+        """Return how its sources are; a feed without venues has none."""
+
+
+class LocalFeed:
+    """What feeds have in common that need nobody outside: nothing to begin, nothing to end, nothing to fall ill."""
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+    def health(self) -> list[SourceHealth]:
+        """Return nothing."""
+        return []
+
 
 @final
-class NoFeed:
+class NoFeed(LocalFeed):
     """Observes nothing: index prices come from elsewhere, or not at all."""
 
     def take(self, time_ms: int) -> list[UpdateIndexPrice]:

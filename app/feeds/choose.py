@@ -2,32 +2,39 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from app.feeds.base import Feed, NoFeed
+from app.feeds.live import LiveFeed
 from app.feeds.replay import read_prices
+from app.feeds.sources import load_sources
 from app.feeds.synthetic import SyntheticFeed
 from app.listings import Listings
 
 
 def choose_feed(
-    kind: Literal["synthetic", "file", "none"],
+    kind: Literal["synthetic", "file", "live", "none"],
     *,
     seed: int,
     path: Path | None,
     listings: Listings,
     prices: Mapping[int, int],
+    sources: Path | None = None,
 ) -> Feed:
     """Return the feed.
 
     `prices` are the index prices that the exchange has now, by index id: the synthetic walks go on from there after a start, so
-    that no restart is a jump.
+    that no restart is a jump. `sources` is an operator's own table of venues.
 
-    Raises: FeedInvalid.
+    Raises: FeedInvalid, SourcesInvalid.
     """
     if kind == "synthetic":
         return SyntheticFeed(listings.indices, listings.starts, seed, prices=prices)
     if kind == "file":
         assert path is not None, "settings ask for a path with this feed"
         return read_prices(path, listings.indices)
-    return NoFeed()
+    if kind == "live":
+        return LiveFeed(load_sources(listings.indices, sources), seed)
+    if kind == "none":
+        return NoFeed()
+    assert_never(kind)

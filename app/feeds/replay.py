@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, final
 
-from app.feeds.base import FeedInvalid
+from app.feeds.base import FeedInvalid, LocalFeed
 from app.problems import Malformed
 from app.wire import steps, time_ms
 from exchange.commands import UpdateIndexPrice
@@ -16,7 +16,7 @@ COLUMNS: Final = ["time_ms", "index", "source", "price"]
 
 
 @final
-class ReplayFeed:
+class ReplayFeed(LocalFeed):
     """Plays a recording: its first row at the first call, each further row as much later as it was recorded.
 
     `index` is an index's symbol, `source` any name; an index's sources are numbered from 1 as they appear. After the last row it

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
+from app.feeds.base import LocalFeed
 from app.wire import MONEY_DECIMALS
 from exchange.commands import UpdateIndexPrice
 from exchange.instrument import IndexTerms
@@ -22,7 +23,7 @@ _POWERS: Final[tuple[int, ...]] = tuple(10**k for k in range(MONEY_DECIMALS + 1)
 
 
 @final
-class SyntheticFeed:
+class SyntheticFeed(LocalFeed):
     """Random walks around the start prices, one observation of each source a second.
 
     An index of a base in USDT is the base's walk in USD divided by that of USDT_USD: the same asset has one worth. A walk stays
