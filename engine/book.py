@@ -211,6 +211,26 @@ class Book:
                 found.append((level.price, level.displayed))
         return found
 
+    def impact(self, sign: int, qty: int, near_qty: int) -> tuple[int, int]:
+        """Return the first price at which `near_qty` is displayed, and what the best `qty` lots displayed are worth together.
+
+        Each is 0 where the side displays less. Units: a price; price units x lots.
+        Cost: O(levels up to that depth). Requires: 0 < near_qty <= qty.
+        """
+        ladder = self.bids if sign > 0 else self.asks
+        levels = ladder.levels
+        near = seen = value = 0
+        for rank in reversed(ladder.ranks):
+            level = levels[ladder.sign * rank]
+            displayed = level.displayed
+            value += level.price * min(displayed, qty - seen)
+            seen += displayed
+            if near == 0 and seen >= near_qty:
+                near = level.price
+            if seen >= qty:
+                return near, value
+        return near, 0
+
     def resting(self) -> list[Order]:
         """List every resting order: bids, then asks, best price first; at a price shown ones, then hidden ones."""
         found: list[Order] = []

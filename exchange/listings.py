@@ -76,8 +76,9 @@ def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
     if index is not None:
         index.market_ids.append(command.market_id)
         if not market.is_spot:
-            market.index_price = index.price
-            market.set_mark(index.price)
+            if not market.is_option:  # an option has a price from its first strike on
+                market.index_price = index.price
+                market.set_mark(index.price)
             market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS if index.price else 0
     out.append(MarketListed(command.market_id, instrument))
 

@@ -1,10 +1,10 @@
 """Prices come in, and the work that time makes due.
 
-A tick does what is due in this order: DAY orders, index, mark, orders that are no longer carried, triggers.
+A tick does what is due in this order: DAY orders, expiry, index, strike, mark, funding, liquidation, triggers, new terms.
 """
 
 from engine.order import TriggerEvent
-from exchange import orders, resting, shedding
+from exchange import expiry, funding, liquidation, marks, orders, resting, terms
 from exchange.answers import refuse
 from exchange.commands import UpdateIndexPrice, UpdateOptionModels
 from exchange.events import (
@@ -13,10 +13,10 @@ from exchange.events import (
     Event,
     IndexPriceChanged,
     IndexPriceObserved,
-    MarkPriceChanged,
     OptionModelsUpdated,
     Ticked,
 )
+from exchange.instrument import MarkMethod
 from exchange.limits import (
     OPENING_INDEX_AGE_MAX_MS,
     OPTION_MODELS_MAX,
@@ -69,14 +69,35 @@ def tick(state: State, time_ms: int, out: list[Event]) -> None:
     """Do all the work that is due."""
     state.next_tick_ms = (time_ms // TICK_MS + 1) * TICK_MS
     expire_day_orders(state, time_ms, out)
+    expiry.settle_due(state, time_ms, out)
+    moved: list[Market] = []
     is_moved = False
     for index in state.indices.values():
-        if compute_index(state, index, time_ms, out):
+        if compute_index(state, index, time_ms, moved, out):
             is_moved = True
-    if is_moved:
-        shedding.shed_all(state, out)
-    has_more = orders.fire(state, time_ms, out)
-    out.append(Ticked(has_more))
+    for index in state.indices.values():
+        marks.move_strikes(state, index, time_ms, moved, out)
+    marks.move_marks(state, time_ms, moved, out)
+    has_hours = funding.settle_hours(state, time_ms, out)
+    if not has_hours:
+        take_samples(state, time_ms)
+    funding.predict(state, moved, out)
+    # Under the first rules only a moved price made anybody look.
+    if is_moved or moved or state.rules_version > 1:
+        liquidation.run(state, time_ms, out)
+    has_triggers = orders.fire(state, time_ms, out)
+    if has_hours:
+        state.next_tick_ms = time_ms
+    terms.apply_due(state, time_ms, out)
+    out.append(Ticked(has_triggers or has_hours))
+
+
+def take_samples(state: State, time_ms: int) -> None:
+    """Take this second's samples of the premium, and of the index before expiry."""
+    for market in state.markets.values():
+        if marks.is_sampled(market) and marks.is_second_due(market, time_ms):
+            expiry.take_sample(market, time_ms)
+            funding.take_sample(market, time_ms)
 
 
 def expire_day_orders(state: State, time_ms: int, out: list[Event]) -> None:
@@ -90,12 +111,13 @@ def expire_day_orders(state: State, time_ms: int, out: list[Event]) -> None:
             resting.cancel(state, holding, order, CancelReason.EXPIRED, out)
 
 
-def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) -> bool:
-    """Make an index from its fresh observations, and the marks of its markets from it. Returns whether it moved."""
+def compute_index(state: State, index: Index, time_ms: int, moved: list[Market], out: list[Event]) -> bool:
+    """Make an index from its fresh observations, and what is its price from it. Returns whether it moved."""
+    weights = index.weights
     fresh = [
         (price, source_id)
         for source_id, (price, source_time_ms) in index.sources.items()
-        if time_ms - source_time_ms <= SOURCE_AGE_MAX_MS
+        if time_ms - source_time_ms <= SOURCE_AGE_MAX_MS and weights.get(source_id, 1)
     ]
     selected = select(fresh, index.terms.single_source)
     if not selected:
@@ -103,7 +125,7 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     index.computed_ms = time_ms
     for market_id in index.market_ids:
         state.markets[market_id].opens_until_ms = time_ms + OPENING_INDEX_AGE_MAX_MS
-    price = average(selected)
+    price = average(selected, weights)
     if price == index.price:
         return False
     index.price = price
@@ -111,18 +133,12 @@ def compute_index(state: State, index: Index, time_ms: int, out: list[Event]) ->
     out.append(IndexPriceChanged(index.terms.index_id, price, sources))
     for market_id in index.market_ids:
         market = state.markets[market_id]
-        if not market.is_spot:
+        if not market.is_option and marks.is_live(market):
             market.index_price = price
             resting.fire_later(state, market.met(TriggerEvent.INDEX_PRICE, price))
-            set_mark(state, market, price, out)
+            if market.instrument.mark_method is MarkMethod.INDEX:
+                marks.move_mark(state, market, price, moved, out)
     return True
-
-
-def set_mark(state: State, market: Market, price: int, out: list[Event]) -> None:
-    """Move a market's mark price and collect the triggers it fires."""
-    market.set_mark(price)
-    out.append(MarkPriceChanged(market.market_id, price))
-    resting.fire_later(state, market.met(TriggerEvent.MARK_PRICE, price))
 
 
 def update_models(state: State, command: UpdateOptionModels, time_ms: int, out: list[Event]) -> None:

@@ -42,5 +42,5 @@ def test_one_only_where_allowed() -> None:
 
 def test_mean_rounds_half_up() -> None:
     """IDX-005: (1 + 2) / 2 is 2, (1 + 1 + 2) / 3 is 1."""
-    assert average([(1, 1), (2, 2)]) == 2
-    assert average([(1, 1), (1, 2), (2, 3)]) == 1
+    assert average([(1, 1), (2, 2)], {}) == 2
+    assert average([(1, 1), (1, 2), (2, 3)], {}) == 1
