@@ -15,6 +15,8 @@ from app.clock import Clock, steady_clock, wall_clock
 from app.door import Shortcut
 from app.feeds.base import Feed
 from app.feeds.choose import choose_feed
+from app.feeds.model import ModelFeed
+from app.feeds.together import Together
 from app.listings import Listings
 from app.listings import load as load_listings
 from app.operators import operated
@@ -90,10 +92,12 @@ async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterato
         seed=settings.feed_seed,
         path=settings.feed_path,
         listings=listings,
-        prices={market.instrument.index_id: market.index_price for market in found if market.index_price},
+        prices={market.instrument.index_id: market.underlying_price for market in found if market.underlying_price},
         sources=settings.feed_sources,
     )
-    bell = Bell(store.sequencer.submit, feed, clock)
+    models = ModelFeed(lambda: store.exchange)
+    await models.recall(store.queries, clock())
+    bell = Bell(store.sequencer.submit, Together([feed, models]), clock)
     await feed.start()
     try:
         bell.start()

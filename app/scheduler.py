@@ -9,7 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from app.clock import Clock
 from app.faults import Unavailable
-from app.feeds.base import Feed
+from app.feeds.together import CommandFeed
 from exchange.commands import Command, Tick
 from exchange.events import Event, Ticked
 
@@ -36,7 +36,7 @@ class Bell:
     A missed second is not made up for: a late ring carries the time it rings at, and the core does all that is due by then.
     """
 
-    def __init__(self, submit: Submit, feed: Feed, clock: Clock, *, period_s: float = 1.0) -> None:
+    def __init__(self, submit: Submit, feed: CommandFeed, clock: Clock, *, period_s: float = 1.0) -> None:
         self._submit = submit
         self._feed = feed
         self._clock = clock

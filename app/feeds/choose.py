@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from app.feeds.base import Feed, NoFeed
+from app.feeds.derived import is_derived
 from app.feeds.live import LiveFeed
 from app.feeds.replay import read_prices
 from app.feeds.sources import load_sources
@@ -24,17 +25,18 @@ def choose_feed(
     """Return the feed.
 
     `prices` are the index prices that the exchange has now, by index id: the synthetic walks go on from there after a start, so
-    that no restart is a jump. `sources` is an operator's own table of venues.
+    that no restart is a jump. `sources` is an operator's own table of venues. Derived indices are left to the model feed.
 
     Raises: FeedInvalid, SourcesInvalid.
     """
+    indices = [terms for terms in listings.indices if not is_derived(terms)]
     if kind == "synthetic":
-        return SyntheticFeed(listings.indices, listings.starts, seed, prices=prices)
+        return SyntheticFeed(indices, listings.starts, seed, prices=prices)
     if kind == "file":
         assert path is not None, "settings ask for a path with this feed"
-        return read_prices(path, listings.indices)
+        return read_prices(path, indices)
     if kind == "live":
-        return LiveFeed(load_sources(listings.indices, sources), seed)
+        return LiveFeed(load_sources(indices, sources), seed)
     if kind == "none":
         return NoFeed()
     assert_never(kind)

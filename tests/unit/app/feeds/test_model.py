@@ -1,13 +1,16 @@
 """The model feed over a real exchange: what it sends, when it holds, what comes back after a start."""
 
+from dataclasses import replace
 from math import exp
 
 import pytest
 
 from app.feeds.base import NoFeed
+from app.feeds.choose import choose_feed
 from app.feeds.derived import is_derived
 from app.feeds.model import ModelFeed
 from app.feeds.together import Together
+from app.listings import load
 from app.settings import Settings
 from app.store import Store, open_store
 from exchange.commands import (
@@ -189,6 +192,17 @@ def test_derived_indices_are_known_by_name(suffix: str) -> None:
     assert observed(house.ring(), PVAR) == 3_600_00
     derived = [index.terms.index_id for index in house.exchange.state.indices.values() if is_derived(index.terms)]
     assert derived == [PVIX, PVAR]
+
+
+def test_no_outside_feed_observes_a_derived_index() -> None:
+    """MOD-060."""
+    listings = load()
+    derived = (IndexTerms(901, "PVIXBTC", 4, True), IndexTerms(902, "PVARBTC_USD", 2, True))
+    more = replace(listings, indices=(*listings.indices, *derived), starts={901: 1, 902: 1, **listings.starts})
+    feed = choose_feed("synthetic", seed=1, path=None, listings=more, prices={})
+    rows = feed.take(5_000)
+    assert rows == choose_feed("synthetic", seed=1, path=None, listings=listings, prices={}).take(5_000)
+    assert not {901, 902} & {row.index_id for row in rows}
 
 
 def test_a_derived_index_of_nothing_is_left_alone() -> None:
