@@ -82,6 +82,7 @@ class Order:
     Units: prices in price units, quantities in lots. `sign` is +1 to buy, -1 to sell.
     `tip` is what the order offers now before its next refill (an iceberg's displayed part, otherwise all of
     `leaves`); `peak` is the size of an iceberg's tip, 0 for an order that shows everything or nothing.
+    `is_forced` marks an order of the exchange's own, by which it closes an account's position.
     `oco` names the group in which one order cancels the others, `time_ms` is when it last changed: both set and read by
     the exchange.
     `request` is what the client asked for; the engine carries it and never looks inside.
@@ -93,6 +94,7 @@ class Order:
         "before",
         "filled",
         "hidden",
+        "is_forced",
         "leaves",
         "level",
         "oco",
@@ -135,6 +137,7 @@ class Order:
         self.reduce_only: bool = reduce_only
         self.self_match: SelfMatch = self_match
         self.request: object = request
+        self.is_forced: bool = False
         self.oco: str = ""
         self.time_ms: int = 0
         self.level: Level | None = None

@@ -46,6 +46,7 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
     book = market.book
     # What opens was margined for its worst price on entry; only what closes may run out of equity on the way.
     is_careful = not market.is_spot and (holding.account.is_isolated or holding.position.qty * order.sign < 0)
+    taker_fee_ppm = 0 if order.is_forced else market.taker_fee_ppm
     while order.leaves:
         maker = next_maker(book, order)
         if maker is None:
@@ -60,7 +61,7 @@ def match(state: State, holding: Holding, order: Order, time_ms: int, out: list[
             continue
         qty = min(order.leaves, maker.tip)
         if is_careful:
-            qty = bearing.bearable(holding, order, maker.price, qty, market.taker_fee_ppm)
+            qty = bearing.bearable(holding, order, maker.price, qty, taker_fee_ppm)
             if qty == 0:
                 return CancelReason.BANKRUPTCY
         may_cost = (maker.price - market.mark_price) * maker.sign > 0 or market.maker_fee_ppm > 0 or market.is_spot
@@ -154,12 +155,12 @@ def exchange_position(
     """Move both positions of a derivatives trade, and the money that follows."""
     market = taker_holding.market
     price = maker.price
-    taker_fee = margins.fee_on(market, qty, price, market.taker_fee_ppm)
+    taker_fee = 0 if taker.is_forced else margins.fee_on(market, qty, price, market.taker_fee_ppm)
     maker_fee = maker_fee_on(market, qty, price, taker_fee) if market.maker_fee_ppm else 0
     state.treasuries[market.quote_asset].fees += taker_fee + maker_fee
     market.open_interest -= longs(maker_holding) + longs(taker_holding)
-    maker_pnl, maker_moved = fill_position(maker_holding, maker.sign, qty, price, maker_fee)
-    taker_pnl, taker_moved = fill_position(taker_holding, taker.sign, qty, price, taker_fee)
+    maker_pnl, maker_moved = fill_position(maker_holding, maker, qty, price, maker_fee)
+    taker_pnl, taker_moved = fill_position(taker_holding, taker, qty, price, taker_fee)
     market.open_interest += longs(maker_holding) + longs(taker_holding)
     out.append(_traded(market, trade_id, price, qty, maker, maker_fee, maker_pnl, taker, taker_fee, taker_pnl))
     book_money(maker_holding, maker.order_id, maker_pnl, maker_moved, maker_fee, trade_id, out)
@@ -177,14 +178,16 @@ def maker_fee_on(market: Market, lots: int, price: int, taker_fee: int) -> int:
     return max(margins.fee_on(market, lots, price, market.maker_fee_ppm), -taker_fee)
 
 
-def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: int) -> tuple[int, int]:
+def fill_position(holding: Holding, order: Order, qty: int, price: int, paid_fee: int) -> tuple[int, int]:
     """Trade a position. Returns the realized pnl, and what moves from the balance to the isolated margin (- : back).
 
     A close of x out of q frees margin x // q; a loss beyond that share, and the fee, is taken from the margin that
-    stays. An opening is assigned the initial margin it adds and its gap to mark.
+    stays. A forced one frees none before the end: its margin is there to keep the rest of the position safe. An opening
+    is assigned the initial margin it adds and its gap to mark.
     """
     market = holding.market
     position = holding.position
+    sign = order.sign
     if not holding.account.is_isolated:
         return position.fill(sign, qty, price, market.unit_value), 0
     held = position.qty * sign
@@ -199,6 +202,8 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
         assigned = margins.position_margin(holding, position.leverage_e2) - margin_now
         assigned += margins.loss_to_mark(market, sign, price) * opened
         assigned = max(0, min(assigned, spendable))
+    elif order.is_forced and position.qty:
+        freed = paid_fee - pnl
     else:
         freed = max(freed, paid_fee - pnl)
     position.margin += assigned - freed
@@ -207,15 +212,22 @@ def fill_position(holding: Holding, sign: int, qty: int, price: int, paid_fee: i
 
 
 def book_money(
-    holding: Holding, order_id: int, pnl: int, moved: int, paid_fee: int, trade_id: int, out: list[Event]
+    holding: Holding,
+    order_id: int,
+    pnl: int,
+    moved: int,
+    paid_fee: int,
+    trade_id: int,
+    out: list[Event],
+    cause: Cause = _TRADE,
 ) -> None:
-    """Book what a derivatives fill did to a balance, entry by entry, and tell the position as it now stands."""
+    """Book what a change of a position did to a balance, entry by entry, and tell the position as it now stands."""
     market = holding.market
     position = holding.position
     balance = holding.quote
     if pnl:
         balance.pnl += pnl
-        _book(holding, balance, market.quote_asset, pnl, _TRADE, order_id, trade_id, out)
+        _book(holding, balance, market.quote_asset, pnl, cause, order_id, trade_id, out)
     if moved:
         _book(holding, balance, market.quote_asset, -moved, _TRANSFER, order_id, trade_id, out)
     if paid_fee:
@@ -328,4 +340,5 @@ def _traded(
         taker.leaves,
         taker_fee,
         taker_pnl,
+        taker.is_forced,
     )

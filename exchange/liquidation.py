@@ -1,14 +1,131 @@
-"""What is done about scopes that no longer carry what they hold."""
+"""Liquidation: scopes below their maintenance margin go down the ladder, one step a tick.
 
-from exchange import shedding
-from exchange.events import Event
-from exchange.state import Market, State
+cancel -> slices -> liquidity providers -> insurance fund -> deleveraging -> socialisation
+"""
+
+from exchange import resting, shedding, watching
+from exchange.deleveraging import Queues, deleverage
+from exchange.events import CancelReason, Event, LiquidationEnded, LiquidationStarted
+from exchange.limits import LIQUIDATIONS_PER_TICK_MAX
+from exchange.scopes import Scope, actionable, scopes_of
+from exchange.slices import slice_scope, unwind_fund
+from exchange.socialisation import close_at_mark
+from exchange.state import Account, Holding, Liquidation, Market, State
+from exchange.takeover import to_fund, to_providers
 
 
-def run(state: State, time_ms: int, out: list[Event]) -> None:
-    """Look after the accounts that the prices of this tick may have hurt."""
-    shedding.shed_all(state, out)
+def run(state: State, time_ms: int, out: list[Event]) -> bool:
+    """Test the accounts that may have become unsafe, shed what they do not carry, and let unsafe scopes take their step.
+
+    The scope with the least equity for its maintenance margin first. Returns whether a bound left some for the next tick.
+    """
+    if state.rules_version < 2:
+        shedding.shed_all(state, out)
+        return False
+    accounts = candidates(state)
+    turns: list[Scope] = []
+    for account in accounts:
+        turns.extend(begin(state, account, time_ms, out))
+        shedding.shed(state, account, out)
+    turns.sort()
+    queues = Queues()
+    has_more = len(turns) > LIQUIDATIONS_PER_TICK_MAX
+    for scope in turns[:LIQUIDATIONS_PER_TICK_MAX]:
+        step(state, scope, queues, time_ms, out)
+    unwind_fund(state, time_ms, out)
+    end_all(state, out)
+    for account in accounts:
+        if account.account_id not in state.unwatched:
+            watch(state, account)
+    return has_more
+
+
+def candidates(state: State) -> list[Account]:
+    """List by id the accounts that the watch has woken, and those with a liquidation that goes on."""
+    found = {account.account_id: account for account in watching.candidates(state)}
+    for account_id, _ in state.liquidations:
+        found[account_id] = state.accounts[account_id]
+    return [account for _, account in sorted(found.items())]
+
+
+def watch(state: State, account: Account) -> None:
+    """Let the watch look after an account that is safe; one that is not is tested again with the next tick."""
+    for scope in scopes_of(account):
+        if scope.equity < scope.maintenance:
+            state.unwatched[account.account_id] = account
+            return
+    watching.arm(state, account)
+
+
+def begin(state: State, account: Account, time_ms: int, out: list[Event]) -> list[Scope]:
+    """List an account's unsafe scopes that may be acted in; their risk-adding orders go."""
+    found: list[Scope] = []
+    for scope in scopes_of(account):
+        if scope.equity < scope.maintenance and actionable(scope, time_ms):
+            if scope.key not in state.liquidations:
+                state.liquidations[scope.key] = Liquidation(time_ms)
+                out.append(LiquidationStarted(*scope.key, scope.equity, scope.maintenance))
+            for holding, order in shedding.adding_orders(account, scope.market_id):
+                if holding.market.quote_asset == scope.asset_id:
+                    resting.cancel(state, holding, order, CancelReason.LIQUIDATION, out)
+            found.append(scope)
+    return found
+
+
+def step(state: State, scope: Scope, queues: Queues, time_ms: int, out: list[Event]) -> None:
+    """Let a scope that is unsafe still take its next step: a slice, or at half its maintenance margin its end."""
+    if not scope.measure():
+        return
+    if scope.is_fund or 2 * scope.equity <= scope.maintenance:
+        for holding in actionable(scope, time_ms):
+            close_out(state, scope, holding, queues, out)
+        return
+    liquidation = state.liquidations[scope.key]
+    if time_ms >= liquidation.due_ms:
+        slice_scope(state, scope, liquidation, time_ms, out)
+
+
+def close_out(state: State, scope: Scope, holding: Holding, queues: Queues, out: list[Event]) -> None:
+    """Get rid of all of a position: liquidity providers, the insurance fund, the opposite side, everybody."""
+    if not scope.is_fund:
+        to_providers(state, scope, holding, out)
+        to_fund(state, scope, holding, out)
+    if holding.position.qty:
+        deleverage(state, scope, holding, queues, out)
+    if holding.position.qty:
+        close_at_mark(state, scope, holding, out)
 
 
 def settle_bankrupts(state: State, market: Market, time_ms: int, out: list[Event]) -> None:
-    """Take the positions of a market that settles off the accounts that cannot bear them at its mark."""
+    """Before a market settles: close out the scopes in it that are worth less than nothing at the settlement mark."""
+    queues = Queues()
+    scopes: list[Scope] = []
+    for _, holding in sorted(market.holdings.items()):
+        if holding.position.qty:
+            scope = Scope(holding)
+            if scope.equity < 0:
+                scopes.append(scope)
+    scopes.sort()
+    for scope in scopes:
+        scope.measure()
+        holding = market.holdings[scope.account.account_id]
+        if holding.position.qty and scope.equity < 0:
+            close_out(state, scope, holding, queues, out)
+
+
+def end_all(state: State, out: list[Event]) -> None:
+    """Take the scopes that are safe again, or have nothing left, out of liquidation."""
+    for account_id, market_id in sorted(state.liquidations):
+        account = state.accounts[account_id]
+        if account_id == 0 and market_id:
+            continue  # the pace of the fund's unwinding
+        is_unsafe = False
+        equity = maintenance = 0
+        for scope in scopes_of(account):
+            if scope.market_id == market_id:
+                is_unsafe = is_unsafe or scope.equity < scope.maintenance
+                equity += scope.equity
+                maintenance += scope.maintenance
+        if not is_unsafe:
+            del state.liquidations[(account_id, market_id)]
+            out.append(LiquidationEnded(account_id, market_id, equity, maintenance))
