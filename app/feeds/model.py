@@ -62,7 +62,7 @@ class ModelFeed:
         derived = derived_indices(exchange)
         variances = self._variances(exchange, underlying_ids(options, derived), time_ms)
         computed: list[Computed] = [*self._derived.observe(derived, options, variances, time_ms)]
-        models = self._models.make(options, variances)
+        models = self._models.make(options, variances, time_ms)
         for at in range(0, len(models), OPTION_MODELS_MAX):
             computed.append(UpdateOptionModels(models[at : at + OPTION_MODELS_MAX], time_ms))
         return computed

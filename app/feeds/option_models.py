@@ -15,12 +15,16 @@ from exchange.instrument import InstrumentKind
 from exchange.limits import PRICE_MAX
 from exchange.views import MarketView
 
-VOLATILITY_ALPHA: Final = 2 / 601
-"""An EMA of ten minutes, one step a second: slower than the mark's own, so that no quote of a minute moves the model."""
+VOLATILITY_STEP_S: Final = 5
+"""How often a strike's volatility moves. Strikes take turns, since finding what a book implies is most of the work."""
+VOLATILITY_ALPHA: Final = 2 / 121
+"""An EMA of ten minutes: slower than the mark's own, so that no quote of a minute moves the model."""
 IMPLIED_SPREAD: Final = 2.0
 """What a book implies counts between half and double of the realised volatility."""
 DATED_YEARS: Final = (FUNDING_PERIOD_H + 1) / HOURS_PER_YEAR
 """When the basket of an everlasting option ends on average."""
+FAIR_PRECISION: Final = 0.5
+"""A fair price is a whole number of price units."""
 PPM: Final = 10**6
 WHOLE_MAX: Final = 2**63 - 1
 HOURS_PER_DAY: Final = 24
@@ -47,7 +51,9 @@ class OptionModels:
         self._volatilities: dict[Strike, float] = {}
         self._implied: dict[int, float] = {}
 
-    def make(self, options: Sequence[MarketView], variances: Mapping[int, float]) -> tuple[OptionModel, ...]:
+    def make(
+        self, options: Sequence[MarketView], variances: Mapping[int, float], time_ms: int
+    ) -> tuple[OptionModel, ...]:
         """Return the models of those options that have one.
 
         `variances` are the realised ones by index id, of the indices that are fresh: an option on another one has no model, nor has
@@ -59,14 +65,16 @@ class OptionModels:
             if index_id in variances and terms_of(view) is not None:
                 by_strike.setdefault((index_id, view.instrument.strike_ppm), []).append(view)
         models: list[OptionModel] = []
-        for key, views in by_strike.items():
+        for turn, (key, views) in enumerate(by_strike.items(), time_ms // 1_000):
             realised = min(max(sqrt(max(0.0, variances[key[0]])), FLOOR), CAP)
-            volatility = self._volatility(key, views, realised)
+            volatility = self._volatilities.get(key, 0.0)
+            if not volatility or turn % VOLATILITY_STEP_S == 0:
+                volatility = self._move_volatility(key, views, realised)
             valuations: dict[int, Valuation] = {}
             models += [model for view in views if (model := self._model(view, volatility, valuations)) is not None]
         return tuple(sorted(models, key=lambda model: model.market_id))
 
-    def _volatility(self, key: Strike, views: list[MarketView], realised: float) -> float:
+    def _move_volatility(self, key: Strike, views: list[MarketView], realised: float) -> float:
         """Let the volatility of a strike follow what its books imply, or what the index did."""
         implied = [found for view in views if (found := self._implied_by(view, realised)) is not None]
         target = sum(implied) / len(implied) if implied else realised
@@ -90,6 +98,7 @@ class OptionModels:
                 strike=terms.strike,
                 multiplier=terms.multiplier,
                 guess=self._implied.get(view.market_id, guess),
+                precision=FAIR_PRECISION,
             )
         except (ArithmeticError, ValueError):
             return None

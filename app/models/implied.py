@@ -7,15 +7,21 @@ from app.models.everlasting import Basket
 FLOOR: Final = 0.1
 CAP: Final = 5.0
 ROUNDS_MAX: Final = 60
-PRICE_PRECISION: Final = 1e-9
-"""Of the underlying's price."""
 WIDTH_MIN: Final = 1e-7
 
 
 def implied_volatility(
-    basket: Basket, *, price: float, is_call: bool, spot: float, strike: float, multiplier: float, guess: float
+    basket: Basket,
+    *,
+    price: float,
+    is_call: bool,
+    spot: float,
+    strike: float,
+    multiplier: float,
+    guess: float,
+    precision: float,
 ) -> float:
-    """Return the volatility, between the floor and the cap, at which the basket is worth `price`.
+    """Return the volatility, between the floor and the cap, at which the basket is worth `price`, to `precision`.
 
     A price below the value at the floor gives the floor, one above that at the cap the cap. Newton's steps where they stay
     between what is known to be too low and too high, halving where they do not.
@@ -32,7 +38,7 @@ def implied_volatility(
             high = volatility
         else:
             low = volatility
-        if abs(excess) <= PRICE_PRECISION * spot or high - low < WIDTH_MIN:
+        if abs(excess) <= precision or high - low < WIDTH_MIN:
             break
         volatility = _next(volatility, excess, found.vega, low, high)
     return volatility

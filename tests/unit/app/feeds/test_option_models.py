@@ -1,5 +1,6 @@
 """Models of options from what the exchange shows."""
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -56,10 +57,15 @@ def listed() -> Exchange:
 EXCHANGE = listed()
 
 
+SECONDS = itertools.count(1_700_000_000)
+
+
 def made(
     options: Mapping[int, MarketView], models: OptionModels | None = None, variances: Mapping[int, float] = VARIANCES
 ) -> dict[int, OptionModel]:
-    return {model.market_id: model for model in (models or OptionModels()).make(list(options.values()), variances)}
+    """What comes of a second, which is the one after the last that was asked for."""
+    found = (models or OptionModels()).make(list(options.values()), variances, 1_000 * next(SECONDS))
+    return {model.market_id: model for model in found}
 
 
 def test_a_model_in_the_units_of_the_command() -> None:
@@ -133,10 +139,28 @@ def test_a_minute_of_dear_quotes_moves_it_by_less_than_a_fifth() -> None:
     assert made(shown(), models)[CALL].volatility_ppm == 600_000
     dear = shown(fairs={CALL: priced(2.0)[0]})
     last = [made(dear, models)[CALL].volatility_ppm for _ in range(60)][-1]
-    assert last == pytest.approx(600_000 + 600_000 * (1 - (599 / 601) ** 60), abs=2)
+    assert last == pytest.approx(600_000 + 600_000 * (1 - (119 / 121) ** 12), abs=2)
     assert last < 600_000 + 0.182 * 600_000
     calm = [made(shown(), models)[CALL].volatility_ppm for _ in range(3_600)][-1]
     assert calm == pytest.approx(600_000, abs=2)
+
+
+def test_strikes_take_turns() -> None:
+    """MOD-053: each moves once in five seconds, and not all in the same one."""
+    models = OptionModels()
+    made(shown(), models)
+    dear = shown(fairs={CALL: priced(1.0)[0], CALL_90: 60_000_00})
+    moved: dict[int, list[int]] = {CALL: [], CALL_90: []}
+    before = made(shown(), models)
+    for second in range(10):
+        after = made(dear, models)
+        for market_id, seconds in moved.items():
+            if after[market_id].volatility_ppm != before[market_id].volatility_ppm:
+                seconds.append(second)
+        before = after
+    assert [len(seconds) for seconds in moved.values()] == [2, 2]
+    assert moved[CALL][1] - moved[CALL][0] == 5
+    assert moved[CALL] != moved[CALL_90]
 
 
 def test_it_goes_on_at_the_last_model_after_a_start() -> None:
@@ -150,8 +174,8 @@ def test_it_goes_on_at_the_last_model_after_a_start() -> None:
     again = shown(fairs={CALL: priced(1.0)[0]})
     for view in again.values():
         view.model = known[view.market_id]
-    one, other = made(dear, before), made(again, OptionModels())
-    assert other[CALL].volatility_ppm == pytest.approx(one[CALL].volatility_ppm, abs=2)
+    gap = 1_000_000 - known[CALL].volatility_ppm
+    assert made(again)[CALL].volatility_ppm == pytest.approx(known[CALL].volatility_ppm + gap * 2 / 121, abs=10)
 
 
 def test_bad_inputs_leave_the_others_alone() -> None:

@@ -14,7 +14,14 @@ STRIKES = [(multiplier, multiplier * ema) for multiplier in MULTIPLIERS for ema 
 
 def find(price: float, *, is_call: bool, strike: float, multiplier: float, guess: float = 0.6) -> float:
     return implied_volatility(
-        BASKET, price=price, is_call=is_call, spot=SPOT, strike=strike, multiplier=multiplier, guess=guess
+        BASKET,
+        price=price,
+        is_call=is_call,
+        spot=SPOT,
+        strike=strike,
+        multiplier=multiplier,
+        guess=guess,
+        precision=1e-6,
     )
 
 
