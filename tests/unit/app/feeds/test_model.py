@@ -248,11 +248,11 @@ def test_the_same_views_give_the_same_commands() -> None:
     for house, commands in zip(houses, told, strict=True):
         house.ring()
         house.give_strikes()
-        for second in range(700):
+        for second in range(60):
             house.quote([second * 100 % 90_000] * 7)
             commands += house.ring(60_000_00 + second * 37 % 991)
     assert told[0] == told[1]
-    assert len(told[0]) > 1_400
+    assert len(told[0]) > 120
 
 
 def test_several_feeds_are_heard_as_one() -> None:

@@ -141,8 +141,8 @@ def test_a_minute_of_dear_quotes_moves_it_by_less_than_a_fifth() -> None:
     last = [made(dear, models)[CALL].volatility_ppm for _ in range(60)][-1]
     assert last == pytest.approx(600_000 + 600_000 * (1 - (119 / 121) ** 12), abs=2)
     assert last < 600_000 + 0.182 * 600_000
-    calm = [made(shown(), models)[CALL].volatility_ppm for _ in range(3_600)][-1]
-    assert calm == pytest.approx(600_000, abs=2)
+    calm = [made(shown(), models)[CALL].volatility_ppm for _ in range(600)][-1]
+    assert calm == pytest.approx(600_000 + (last - 600_000) * (119 / 121) ** 120, abs=2)
 
 
 def test_strikes_take_turns() -> None:
