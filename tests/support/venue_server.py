@@ -8,13 +8,29 @@ from contextlib import asynccontextmanager
 from aiohttp import WSMsgType, web
 
 from app.clock import wall_clock
+from app.feeds.sources import Line, Venue
 from tests.support.venue_shapes import SHAPES, Said
+
+DOLLARS = frozenset({"coinbase", "kraken", "bitfinex", "cryptocom"})
+"""The venues that trade against USD."""
+
+
+def prices_of(name: str) -> dict[str, Said]:
+    """What a venue says at first."""
+    if name in DOLLARS:
+        return {
+            "BTC/USD": Said("65000.15", "65000.1", "65000.2"),
+            "LINK/USD": Said("11.2345", "11.234", "11.235"),
+            "USDT/USD": Said("0.9998", "0.9997", "0.9999"),
+        }
+    return {"BTC/USDT": Said("65010.15", "65010.1", "65010.2"), "LINK/USDT": Said("11.2365", "11.236", "11.237")}
 
 
 class VenueServer:
     """One venue. Change its fields to change what it does from then on."""
 
     def __init__(self, name: str, prices: dict[str, Said]) -> None:
+        self.name = name
         self.shape = SHAPES[name]()
         self.prices = prices
         self.port = 0
@@ -40,6 +56,13 @@ class VenueServer:
     @property
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
+
+    def venue(self, *pairs: str) -> Venue:
+        """This venue as a source of pairs (or all that it trades), each an index of its own at eight decimals."""
+        lines = [
+            Line(at, 8, 1, pair, is_converted=False, is_rate=False) for at, pair in enumerate(pairs or self.prices, 1)
+        ]
+        return Venue(self.name, 1, tuple(lines), self.rest, self.ws)
 
     async def push(self, *pairs: str) -> None:
         """Stream what is said of these pairs, or of all, to everybody who asked for them."""
@@ -124,9 +147,9 @@ class VenueServer:
 
 
 @asynccontextmanager
-async def venue_server(name: str, prices: dict[str, Said]) -> AsyncIterator[VenueServer]:
+async def venue_server(name: str) -> AsyncIterator[VenueServer]:
     """A venue that answers while the block lasts."""
-    server = VenueServer(name, prices)
+    server = VenueServer(name, prices_of(name))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
