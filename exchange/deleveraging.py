@@ -13,26 +13,39 @@ from risk.liquidation import part_of_value
 
 
 @final
-class Queues:
-    """The orders of deleveraging by market and side (+1 longs), each made when it is first asked for in a tick."""
+class Queue:
+    """One side's positions in the order of deleveraging, the first last. `version` is what it was made under."""
 
-    __slots__ = ("lists",)
+    __slots__ = ("holdings", "version")
+
+    def __init__(self, market: Market, sign: int, version: int) -> None:
+        self.version: int = version
+        self.holdings: list[Holding] = ranked(market, sign)
+        self.holdings.reverse()
+
+
+@final
+class Queues:
+    """The orders of deleveraging by market and side (+1 longs), each made when it is first asked for in a tick.
+
+    `version` changes when a side may have got another position, by a fill or a take-over.
+    """
+
+    __slots__ = ("lists", "version")
 
     def __init__(self) -> None:
-        self.lists: dict[tuple[int, int], list[Holding]] = {}
+        self.version: int = 0
+        self.lists: dict[tuple[int, int], Queue] = {}
 
-    def queue(self, market: Market, sign: int) -> list[Holding]:
-        """Return the positions of one side in their order, the first last; some may have gone since it was made."""
-        key = (market.market_id, sign)
-        queue = self.lists.get(key)
-        if queue is None:
-            queue = self.lists[key] = ranked(market, sign)
-            queue.reverse()
+    def first(self, market: Market, sign: int) -> Queue:
+        """Return one side's order; some of its positions may have gone since it was made."""
+        queue = self.lists.get((market.market_id, sign))
+        return queue if queue is not None else self.renewed(market, sign)
+
+    def renewed(self, market: Market, sign: int) -> Queue:
+        """Return one side's order as it is now."""
+        queue = self.lists[(market.market_id, sign)] = Queue(market, sign, self.version)
         return queue
-
-    def forget(self, market: Market, sign: int) -> None:
-        """Let the order of one side be made anew."""
-        self.lists.pop((market.market_id, sign), None)
 
 
 def ranked(market: Market, sign: int) -> list[Holding]:
@@ -65,20 +78,24 @@ def deleverage(state: State, scope: Scope, holding: Holding, queues: Queues, out
     """
     market = holding.market
     sign = 1 if holding.position.qty > 0 else -1
-    for is_anew in (False, True):
-        if is_anew:
-            queues.forget(market, -sign)
-        queue = queues.queue(market, -sign)
-        at = len(queue)
-        while holding.position.qty and at:
-            at -= 1
-            other = queue[at]
-            if other.position.qty * sign >= 0:
-                del queue[at]
-            elif other.account is not scope.account:
-                close_against(state, scope, holding, other, out)
-        if holding.position.qty == 0:
-            return
+    queue = queues.first(market, -sign)
+    go_through(state, scope, holding, queue, out)
+    if holding.position.qty and queue.version != queues.version:
+        go_through(state, scope, holding, queues.renewed(market, -sign), out)
+
+
+def go_through(state: State, scope: Scope, holding: Holding, queue: Queue, out: list[Event]) -> None:
+    """Close a position against a queue, from its front; who has no opposite position any more is taken out of it."""
+    sign = 1 if holding.position.qty > 0 else -1
+    holdings = queue.holdings
+    at = len(holdings)
+    while holding.position.qty and at:
+        at -= 1
+        other = holdings[at]
+        if other.position.qty * sign >= 0:
+            del holdings[at]
+        elif other.account is not scope.account:
+            close_against(state, scope, holding, other, out)
 
 
 def close_against(state: State, scope: Scope, holding: Holding, other: Holding, out: list[Event]) -> None:

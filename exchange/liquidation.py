@@ -6,7 +6,7 @@ cancel -> slices -> liquidity providers -> insurance fund -> deleveraging -> soc
 from exchange import resting, shedding, watching
 from exchange.deleveraging import Queues, deleverage
 from exchange.events import CancelReason, Event, LiquidationEnded, LiquidationStarted
-from exchange.limits import LIQUIDATIONS_PER_TICK_MAX
+from exchange.limits import FUND_ACCOUNT_ID, LIQUIDATIONS_PER_TICK_MAX
 from exchange.scopes import Scope, actionable, scopes_of
 from exchange.slices import slice_scope, unwind_fund
 from exchange.socialisation import close_at_mark
@@ -22,21 +22,27 @@ def run(state: State, time_ms: int, out: list[Event]) -> bool:
     if state.rules_version < 2:
         shedding.shed_all(state, out)
         return False
-    accounts = candidates(state)
+    safe: list[Account] = []
     turns: list[Scope] = []
-    for account in accounts:
-        turns.extend(begin(state, account, time_ms, out))
-        shedding.shed(state, account, out)
+    for account in candidates(state):
+        if begin(state, account, time_ms, turns, out):
+            state.unwatched[account.account_id] = account
+        else:
+            safe.append(account)
+        if account.account_id in state.quoting:
+            shedding.shed(state, account, out)
     turns.sort()
     queues = Queues()
-    has_more = len(turns) > LIQUIDATIONS_PER_TICK_MAX
     for scope in turns[:LIQUIDATIONS_PER_TICK_MAX]:
         step(state, scope, queues, time_ms, out)
     unwind_fund(state, time_ms, out)
     end_all(state, out)
-    for account in accounts:
-        if account.account_id not in state.unwatched:
-            watch(state, account)
+    for account in safe:
+        if account.account_id not in state.unwatched:  # whom a step has changed is tested again with the next tick
+            watching.arm(state, account)
+    has_more = len(turns) > LIQUIDATIONS_PER_TICK_MAX
+    if has_more:
+        state.next_tick_ms = time_ms
     return has_more
 
 
@@ -48,48 +54,56 @@ def candidates(state: State) -> list[Account]:
     return [account for _, account in sorted(found.items())]
 
 
-def watch(state: State, account: Account) -> None:
-    """Let the watch look after an account that is safe; one that is not is tested again with the next tick."""
+def begin(state: State, account: Account, time_ms: int, turns: list[Scope], out: list[Event]) -> bool:
+    """Add an account's unsafe scopes whose next step is due to the turns; their risk-adding orders go.
+
+    Returns whether one is unsafe, were it in a market in which nothing may be done now.
+    """
+    is_unsafe = False
     for scope in scopes_of(account):
-        if scope.equity < scope.maintenance:
-            state.unwatched[account.account_id] = account
-            return
-    watching.arm(state, account)
+        if scope.equity >= scope.maintenance:
+            continue
+        is_unsafe = True
+        if not actionable(scope, time_ms):
+            continue
+        liquidation = state.liquidations.get(scope.key)
+        if liquidation is None:
+            liquidation = state.liquidations[scope.key] = Liquidation(time_ms)
+            out.append(LiquidationStarted(*scope.key, scope.equity, scope.maintenance))
+        for holding, order in shedding.adding_orders(account, scope.market_id):
+            if holding.market.quote_asset == scope.asset_id:
+                resting.cancel(state, holding, order, CancelReason.LIQUIDATION, out)
+        if has_failed(scope) or time_ms >= liquidation.due_ms:
+            turns.append(scope)
+    return is_unsafe
 
 
-def begin(state: State, account: Account, time_ms: int, out: list[Event]) -> list[Scope]:
-    """List an account's unsafe scopes that may be acted in; their risk-adding orders go."""
-    found: list[Scope] = []
-    for scope in scopes_of(account):
-        if scope.equity < scope.maintenance and actionable(scope, time_ms):
-            if scope.key not in state.liquidations:
-                state.liquidations[scope.key] = Liquidation(time_ms)
-                out.append(LiquidationStarted(*scope.key, scope.equity, scope.maintenance))
-            for holding, order in shedding.adding_orders(account, scope.market_id):
-                if holding.market.quote_asset == scope.asset_id:
-                    resting.cancel(state, holding, order, CancelReason.LIQUIDATION, out)
-            found.append(scope)
-    return found
+def has_failed(scope: Scope) -> bool:
+    """Tell whether it is too late for slices: at half the maintenance margin, for the insurance fund at all of it."""
+    return scope.is_fund or 2 * scope.equity <= scope.maintenance
 
 
 def step(state: State, scope: Scope, queues: Queues, time_ms: int, out: list[Event]) -> None:
-    """Let a scope that is unsafe still take its next step: a slice, or at half its maintenance margin its end."""
+    """Let a scope that is unsafe still take its next step: a slice, or its end."""
     if not scope.measure():
         return
-    if scope.is_fund or 2 * scope.equity <= scope.maintenance:
+    if has_failed(scope):
         for holding in actionable(scope, time_ms):
             close_out(state, scope, holding, queues, out)
         return
     liquidation = state.liquidations[scope.key]
-    if time_ms >= liquidation.due_ms:
-        slice_scope(state, scope, liquidation, time_ms, out)
+    if time_ms >= liquidation.due_ms and slice_scope(state, scope, liquidation, time_ms, out):
+        queues.version += 1
 
 
 def close_out(state: State, scope: Scope, holding: Holding, queues: Queues, out: list[Event]) -> None:
     """Get rid of all of a position: liquidity providers, the insurance fund, the opposite side, everybody."""
     if not scope.is_fund:
+        qty = holding.position.qty
         to_providers(state, scope, holding, out)
         to_fund(state, scope, holding, out)
+        if holding.position.qty != qty:
+            queues.version += 1
     if holding.position.qty:
         deleverage(state, scope, holding, queues, out)
     if holding.position.qty:
@@ -117,7 +131,7 @@ def end_all(state: State, out: list[Event]) -> None:
     """Take the scopes that are safe again, or have nothing left, out of liquidation."""
     for account_id, market_id in sorted(state.liquidations):
         account = state.accounts[account_id]
-        if account_id == 0 and market_id:
+        if account_id == FUND_ACCOUNT_ID and market_id:
             continue  # the pace of the fund's unwinding
         is_unsafe = False
         equity = maintenance = 0

@@ -23,8 +23,11 @@ def next_second(time_ms: int) -> int:
     return (time_ms // TICK_MS + 1) * TICK_MS
 
 
-def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: int, out: list[Event]) -> None:
-    """Send one slice of a scope: of its largest position, or of the next one after a slice that met nothing."""
+def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: int, out: list[Event]) -> bool:
+    """Send one slice of a scope: of its largest position, or of the next one after a slice that met nothing.
+
+    Returns whether it met anything.
+    """
     positions = actionable(scope, time_ms)
     untried = [holding for holding in positions if holding.market.market_id not in liquidation.tried]
     if not untried:
@@ -34,8 +37,9 @@ def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: i
     holding = untried[0]
     if slice_position(state, scope, holding, time_ms, out):
         liquidation.tried.clear()
-    else:
-        liquidation.tried.append(holding.market.market_id)
+        return True
+    liquidation.tried.append(holding.market.market_id)
+    return False
 
 
 def slice_position(state: State, scope: Scope, holding: Holding, time_ms: int, out: list[Event]) -> bool:

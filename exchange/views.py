@@ -5,6 +5,7 @@ from typing import final
 from engine.order import Order, OrderStatus
 from exchange import entry, margins
 from exchange.commands import OptionModel, PlaceOrder
+from exchange.deleveraging import market_lights
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID
@@ -319,6 +320,15 @@ def order_by_client_id(exchange: Exchange, account_id: int, client_order_id: str
     found = exchange.state.accounts.get(account_id)
     order_id = found.client_orders.get(client_order_id, 0) if found is not None else 0
     return order(exchange, account_id, order_id)
+
+
+def deleveraging_lights(exchange: Exchange, market_id: int) -> dict[int, int]:
+    """Return by account id how near each position of a market is to being deleveraged: 1 goes first, 5 last.
+
+    Cost: O(n log n) of the positions.
+    """
+    found = exchange.state.markets.get(market_id)
+    return market_lights(found) if found is not None and not found.is_spot else {}
 
 
 def depth(exchange: Exchange, market_id: int, limit: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
