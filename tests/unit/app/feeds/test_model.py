@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import exp
 
+import msgspec
 import pytest
 
 from app.feeds.base import NoFeed
@@ -13,18 +14,22 @@ from app.feeds.together import Together
 from app.listings import load
 from app.settings import Settings
 from app.store import Store, open_store
+from engine.order import Side
 from exchange.commands import (
     Command,
+    Deposit,
     ListAsset,
     ListIndex,
     ListMarket,
+    OpenAccount,
+    PlaceOrder,
     Tick,
     UpdateIndexPrice,
     UpdateOptionModels,
 )
 from exchange.events import CommandRejected, Event, OptionModelsUpdated
 from exchange.exchange import Exchange
-from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind
+from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind, MarkMethod
 from tests.small import FakeClock
 from tests.support.options import option
 
@@ -35,7 +40,9 @@ USD, BTC = 1, 3  # as in tests.support.world
 KINDS = (InstrumentKind.CALL, InstrumentKind.PUT)
 STRIKES = (970_000, 990_000, 1_000_000, 1_030_000)
 MARKETS: dict[int, Instrument] = {
-    10 + at: option(f"USD_BTC{kind.name}{at}_PERP", kind, ppm)
+    10 + at: msgspec.structs.replace(
+        option(f"USD_BTC{kind.name}{at}_PERP", kind, ppm), mark_method=MarkMethod.BASIS, impact_qty=1_000
+    )
     for at, (kind, ppm) in enumerate((kind, ppm) for ppm in STRIKES for kind in KINDS)
 }
 
@@ -253,6 +260,44 @@ def test_the_same_views_give_the_same_commands() -> None:
             commands += house.ring(60_000_00 + second * 37 % 991)
     assert told[0] == told[1]
     assert len(told[0]) > 120
+
+
+def marked(house: House, market_id: int) -> tuple[int, int, int]:
+    """Mark, model value and the volatility that made it."""
+    market = house.exchange.state.markets[market_id]
+    assert market.model is not None
+    return market.mark_price, market.model.price, market.model.volatility_ppm
+
+
+def test_a_mark_without_a_book_is_the_model_value() -> None:
+    """MOD-061: of the second before, since the tick comes after the models; then again for every option."""
+    house = House()
+    for _ in range(3):
+        house.ring()
+    values = {market_id: marked(house, market_id) for market_id in MARKETS}
+    assert all(mark == value for mark, value, _ in values.values())
+    at_the_money = next(key for key, terms in MARKETS.items() if terms.strike_ppm == 1_000_000)
+    assert values[at_the_money][:2] == (403_27, 403_27)
+
+
+def test_a_book_moves_the_mark_at_once_and_the_model_slowly() -> None:
+    """MOD-061: quotes of 600 around a value of 403.27, for a minute."""
+    house = House()
+    for _ in range(3):
+        house.ring()
+    market_id = next(key for key, terms in MARKETS.items() if terms.strike_ppm == 1_000_000)
+    house.do(OpenAccount("maker", 1))
+    house.do(Deposit("money", 1, USD, 10**6 * 10**8))
+    for side, price in ((Side.BUY, 599_50), (Side.SELL, 600_50)):
+        # The range keeps the seller's 600.50 and the buyer's 599.50: it is 0.5% of the underlying around the mark.
+        house.do(PlaceOrder(1, market_id, side, 5_000, price))
+    for _ in range(60):
+        house.ring()
+    mark, value, volatility_ppm = marked(house, market_id)
+    implied = 0.6 * 600 / 403.27  # a value at the money goes with volatility
+    assert 600_000 < volatility_ppm < 600_000 + 0.182 * (implied - 0.6) * 1e6
+    assert 403_27 < value < 403_27 + 0.19 * (600_00 - 403_27)
+    assert 403_27 + 0.8 * (600_00 - 403_27) < mark <= 600_00
 
 
 def test_several_feeds_are_heard_as_one() -> None:
