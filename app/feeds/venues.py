@@ -155,9 +155,16 @@ def _opened(venue: Venue, profile: Profile, timeout_ms: int) -> Any:
 
 
 def _guarded(base: Any) -> Any:
-    """Return ccxt's class, mended: a message that it cannot read ends the connection instead of deafening it for ever."""
+    """Return ccxt's class, mended.
+
+    A message that it cannot read ends the connection instead of deafening it for ever. A ticker stays what the venue said: what
+    else ccxt computes from it is not needed, costs most of its time, and fails for all pairs when one of them says NaN.
+    """
 
     class Guarded(base):  # type: ignore[misc]
+        def safe_ticker(self, ticker: Any, _market: object = None) -> Any:
+            return ticker
+
         def client(self, url: str) -> Any:
             client = super().client(url)
             if getattr(client, "is_guarded", False):
