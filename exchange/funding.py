@@ -107,7 +107,7 @@ def predict(state: State, moved: list[Market], out: list[Event]) -> None:
             out.append(FundingPredicted(market.market_id, rate, lot))
 
 
-def settle_hours(state: State, time_ms: int, out: list[Event]) -> bool:
+def settle_hours(state: State, time_ms: int, moved: list[Market], out: list[Event]) -> bool:
     """Settle every hour that has ended, one after the other, in each market in listing order.
 
     Returns whether a bound left some for the next tick.
@@ -122,6 +122,7 @@ def settle_hours(state: State, time_ms: int, out: list[Event]) -> bool:
         for market in state.markets.values():
             if has_ended(market, end_ms):
                 settle_hour(state, market, out)
+                moved.append(market)
     return any(has_ended(market, time_ms) for market in state.markets.values())
 
 

@@ -78,8 +78,8 @@ def list_market(state: State, command: ListMarket, out: list[Event]) -> None:
         if not market.is_spot:
             if not market.is_option:  # an option has a price from its first strike on
                 market.index_price = index.price
-                market.set_mark(index.price)
-            market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS if index.price else 0
+            market.set_mark(market.index_price)
+            market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS if market.mark_price else 0
     out.append(MarketListed(command.market_id, instrument))
 
 

@@ -134,7 +134,7 @@ def future_mark(market: Market, time_ms: int) -> int:
         sample_basis(market, index_price)
     price = with_basis(index_price, market.basis_ema)
     if market.instrument.mark_method is MarkMethod.MEDIAN:
-        left_ms = HOUR_MS - time_ms % HOUR_MS
+        left_ms = max(0, market.premium.hour_ms + HOUR_MS - time_ms)  # 0 as long as an hour is still to be settled
         carried = with_funding(index_price, market.funding_rate_e12, left_ms, HOUR_MS)
         price = median(carried, price, traded_price(market) or price)
     return clamp_future(price, index_price, market.instrument.mark_clamp_ppm)

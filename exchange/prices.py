@@ -70,7 +70,7 @@ def tick(state: State, time_ms: int, out: list[Event]) -> None:
     state.next_tick_ms = (time_ms // TICK_MS + 1) * TICK_MS
     expire_day_orders(state, time_ms, out)
     expiry.settle_due(state, time_ms, out)
-    moved: list[Market] = []
+    moved: list[Market] = []  # whose mark, underlying, strike or funding is another
     is_moved = False
     for index in state.indices.values():
         if compute_index(state, index, time_ms, moved, out):
@@ -78,7 +78,7 @@ def tick(state: State, time_ms: int, out: list[Event]) -> None:
     for index in state.indices.values():
         marks.move_strikes(state, index, time_ms, moved, out)
     marks.move_marks(state, time_ms, moved, out)
-    has_hours = funding.settle_hours(state, time_ms, out)
+    has_hours = funding.settle_hours(state, time_ms, moved, out)
     if not has_hours:
         take_samples(state, time_ms)
     funding.predict(state, moved, out)

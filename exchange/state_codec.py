@@ -420,7 +420,7 @@ def _read_terms(state: State, record: MarketRecord) -> None:
     market.settlement_count = record.settlement_count
     market.set_funding(int(record.funding_rate_e12), int(record.funding_lot_e12))
     market.set_mark(record.mark_price)
-    if index is not None and index.price:
+    if index is not None and market.mark_price:
         market.opens_until_ms = index.computed_ms + OPENING_INDEX_AGE_MAX_MS
     market.last_price = record.last_price
     market.trade_ema = int(record.trade_ema)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from risk.index import average, select
+from risk.index import EMA_SCALE, STRIKE_EMA_LENGTH, average, next_ema, select, strike_price
 
 
 def chosen(prices: list[int], *, single: bool = False) -> list[int]:
@@ -44,3 +44,40 @@ def test_mean_rounds_half_up() -> None:
     """IDX-005: (1 + 2) / 2 is 2, (1 + 1 + 2) / 3 is 1."""
     assert average([(1, 1), (2, 2)], {}) == 2
     assert average([(1, 1), (1, 2), (2, 3)], {}) == 1
+
+
+def test_weights() -> None:
+    """PRC-001: 60,000 with weight 2 and 60,030 with 1 are 60,010; a source that is not named weighs 1."""
+    assert average([(60_000, 1), (60_030, 2)], {1: 2}) == 60_010
+    assert average([(60_000, 1), (60_030, 2)], {1: 1, 2: 2}) == 60_020
+    assert average([(1, 1), (2, 2)], {1: 3, 2: 1}) == 1  # 1.25
+    assert average([(1, 1), (2, 2)], {1: 1, 2: 3}) == 2  # 1.75
+
+
+def test_the_slow_average_steps_by_2_of_72001() -> None:
+    """PRC-005: from 60,000.00 to an index of 96,000.50: 36,000.50 x 2 / 72,001 is 1.00."""
+    assert next_ema(60_000_00 * EMA_SCALE, 96_000_50 * EMA_SCALE, STRIKE_EMA_LENGTH) == 60_001_00 * EMA_SCALE
+
+
+def test_the_slow_average_does_not_stick() -> None:
+    """PRC-005: at whole cents it would stop 360.00 below the index; at 10^-9 it moves for a gap of a cent, and comes near."""
+    ema = 60_000_00 * EMA_SCALE
+    assert next_ema(ema, 60_000_01 * EMA_SCALE, STRIKE_EMA_LENGTH) > ema
+    for _ in range(400_000):
+        ema = next_ema(ema, 60_000_01 * EMA_SCALE, STRIKE_EMA_LENGTH)
+    assert 0 <= 60_000_01 * EMA_SCALE - ema <= STRIKE_EMA_LENGTH // 2 + 1
+
+
+@pytest.mark.parametrize(
+    "ema,multiplier_ppm,tick,expected",
+    [
+        (60_001_00 * EMA_SCALE, 1_000_000, 50, 60_001_00),
+        (60_001_00 * EMA_SCALE, 970_000, 50, 58_201_00),  # 58,200.97
+        (60_000_25 * EMA_SCALE, 1_000_000, 50, 60_000_50),  # half a tick goes up
+        (60_000_25 * EMA_SCALE - 1, 1_000_000, 50, 60_000_00),
+        (1 * EMA_SCALE, 1_000_000, 50, 50),  # at least a tick
+    ],
+)
+def test_a_strike_is_rounded_to_the_tick(ema: int, multiplier_ppm: int, tick: int, expected: int) -> None:
+    """PRC-007."""
+    assert strike_price(ema, multiplier_ppm, tick) == expected
