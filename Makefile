@@ -57,6 +57,10 @@ test: $(VENV)/dev.stamp  ## Run the tests that take seconds
 test-slow: $(VENV)/dev.stamp  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
+.PHONY: simulate
+simulate: $(VENV)/dev.stamp  ## Live a long seeded life of an exchange (SEED, COMMANDS)
+	nice $(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --commands $(or $(COMMANDS),1000000)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp  ## Check format and lint
 	$(BIN)/ruff format --check .
