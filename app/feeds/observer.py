@@ -55,6 +55,7 @@ class Observer:
         async with asyncio.TaskGroup() as tasks:
             for reporter in self._reporters:
                 tasks.create_task(reporter.run())
+            await asyncio.get_running_loop().create_future()
 
     def report(self) -> Report:
         """Return what was seen since the last report."""
