@@ -3,13 +3,13 @@
 cancel -> slices -> liquidity providers -> insurance fund -> deleveraging -> socialisation
 """
 
-from exchange import resting, shedding, watching
+from exchange import margins, resting, shedding, watching
 from exchange.deleveraging import Queues, deleverage
 from exchange.events import CancelReason, Event, LiquidationEnded, LiquidationStarted
 from exchange.limits import FUND_ACCOUNT_ID, LIQUIDATIONS_PER_TICK_MAX
-from exchange.scopes import Scope, actionable, scopes_of
+from exchange.scopes import Scope, actionable, fund_of, scopes_of
 from exchange.slices import slice_scope, unwind_fund
-from exchange.socialisation import close_at_mark
+from exchange.socialisation import close_at_mark, cover
 from exchange.state import Account, Holding, Liquidation, Market, State
 from exchange.takeover import to_fund, to_providers
 
@@ -36,6 +36,7 @@ def run(state: State, time_ms: int, out: list[Event]) -> bool:
     for scope in turns[:LIQUIDATIONS_PER_TICK_MAX]:
         step(state, scope, queues, time_ms, out)
     unwind_fund(state, time_ms, out)
+    keep_fund_whole(state, out)
     end_all(state, out)
     for account in safe:
         if account.account_id not in state.unwatched:  # whom a step has changed is tested again with the next tick
@@ -108,6 +109,13 @@ def close_out(state: State, scope: Scope, holding: Holding, queues: Queues, out:
         deleverage(state, scope, holding, queues, out)
     if holding.position.qty:
         close_at_mark(state, scope, holding, out)
+
+
+def keep_fund_whole(state: State, out: list[Event]) -> None:
+    """Share what the insurance fund lacks where a halt or a dead index keeps its positions: it is never below zero."""
+    for scope in scopes_of(fund_of(state)):
+        if scope.equity < 0:
+            cover(state, min(scope.holdings(), key=margins.unrealized), -scope.equity, out)
 
 
 def settle_bankrupts(state: State, market: Market, time_ms: int, out: list[Event]) -> None:
