@@ -1,0 +1,1 @@
+"""Worked examples of venues as rows of text, and what of ours each of them calls."""
