@@ -14,7 +14,7 @@ from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
 from app.door import Shortcut
 from app.feeds.base import Feed
-from app.feeds.choose import choose_feed
+from app.feeds.choose import choose_feed, weighed
 from app.feeds.model import ModelFeed
 from app.feeds.together import Together
 from app.listings import Listings
@@ -84,6 +84,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
 async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[Feed]:
     """List what is not listed yet, and ring the bell while the block lasts; gives the feed that it rings with."""
     listings = load_listings()
+    if settings.feed == "live":
+        listings = weighed(listings, settings.feed_sources)
     if store.sequencer.halted is None:
         await list_missing(store, listings)
     found = views.markets(store.exchange)

@@ -1,16 +1,36 @@
 """The feed that the settings ask for."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, assert_never
+
+import msgspec
 
 from app.feeds.base import Feed, NoFeed
 from app.feeds.derived import is_derived
 from app.feeds.live import LiveFeed
 from app.feeds.replay import read_prices
-from app.feeds.sources import load_sources
+from app.feeds.sources import load_sources, weights_of
 from app.feeds.synthetic import SyntheticFeed
 from app.listings import Listings
+
+
+def weighed(listings: Listings, sources: Path | None) -> Listings:
+    """Return the listings with the weights of the live feed's table in the terms of the indices.
+
+    They count from the listing of an index on: one that the exchange has keeps its terms.
+
+    Raises: SourcesInvalid.
+    """
+    weights = weights_of(load_sources([terms for terms in listings.indices if not is_derived(terms)], sources))
+    return dataclasses.replace(
+        listings,
+        indices=tuple(
+            msgspec.structs.replace(terms, weights=weights.get(terms.index_id, terms.weights))
+            for terms in listings.indices
+        ),
+    )
 
 
 def choose_feed(

@@ -14,6 +14,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
+from app.feeds.derived import is_derived
 from app.listings import load
 from app.wire import plain
 
@@ -143,7 +144,7 @@ def main() -> None:
     """Write a recording to the standard output."""
     listings = load()
     symbols = {terms.symbol: Start(terms.symbol, listings.starts[terms.index_id], terms.price_decimals)
-               for terms in listings.indices}  # fmt: skip
+               for terms in listings.indices if not is_derived(terms)}  # fmt: skip
     parser = argparse.ArgumentParser(description="Write a recording of a crash for EVERMARK_FEED=file.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--index", action="append", choices=symbols, help="repeat it; BTC_USD when there is none")

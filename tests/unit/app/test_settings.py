@@ -32,6 +32,13 @@ def test_values_are_read() -> None:
     assert not found.is_embedded
 
 
+def test_the_live_feed_may_have_a_table_of_its_own() -> None:
+    """FEED-012."""
+    found = from_environment({"EVERMARK_FEED": "live", "EVERMARK_FEED_SOURCES": "/etc/sources.toml"})
+    assert (found.feed, found.feed_sources) == ("live", Path("/etc/sources.toml"))
+    assert from_environment({"EVERMARK_FEED": "live"}).feed_sources is None
+
+
 def test_demo_accounts_are_for_embedded_mode_unless_asked_for() -> None:
     own = {"DATABASE_URL": "postgresql://db/evermark"}
     assert not from_environment(own).demo
