@@ -4,6 +4,7 @@ from typing import final
 
 from exchange import margins
 from exchange.events import Cause, Event, PositionDeleveraged
+from exchange.limits import FUND_ACCOUNT_ID
 from exchange.scopes import Scope, value_at_bankruptcy
 from exchange.state import Holding, Market, State
 from exchange.takeover import pass_lots, settle_orders
@@ -138,5 +139,6 @@ def close_lots(
             is_at_mark,
         )
     )
-    pass_lots(state, holding, other, lots, value, Cause.LIQUIDATION, Cause.DELEVERAGING, out)
+    cause = Cause.INSURANCE if holding.account.account_id == FUND_ACCOUNT_ID else Cause.LIQUIDATION
+    pass_lots(state, holding, other, lots, value, cause, Cause.DELEVERAGING, out)
     settle_orders(state, other, out)

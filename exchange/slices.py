@@ -14,6 +14,8 @@ from risk.fixed import div_up
 from risk.liquidation import bankruptcy_limit, liquidation_fee, slice_lots
 from risk.margin import PPM
 
+OWN_ORDERS: Final = SelfMatch.CANCEL_MAKER
+"""What happens to an order of the same owner that stands in the way: it would stop every slice otherwise."""
 UNWIND_RANGE_PPM: Final = 10_000
 """How far from the mark the insurance fund trades at the most."""
 
@@ -82,7 +84,7 @@ def send(state: State, holding: Holding, limit: int, time_ms: int, out: list[Eve
         limit,
         TimeInForce.IOC,
         reduce_only=True,
-        self_match=SelfMatch.CANCEL_MAKER,
+        self_match=OWN_ORDERS,
     )
     order = resting.order_from(holding.account, request)
     order.is_forced = True

@@ -16,9 +16,21 @@ from exchange.commands import (
     UpdateIndexPrice,
 )
 from exchange.events import BalanceChanged, Cause, Event, Traded
-from exchange.exchange import Exchange
 from exchange.state import Account, Holding
-from tests.support.world import BTC_PERP, ETH_PERP, USD, USD_UNIT, World, opening
+from tests.support.world import (
+    BTC_PERP,
+    ETH_PERP,
+    ISOLATED,
+    POOR,
+    REGULAR,
+    RICH,
+    SECOND,
+    SIBLING,
+    USD,
+    USD_UNIT,
+    World,
+    opening,
+)
 
 FUND = 0
 FLAT, FLAT_ETH = 11, 12
@@ -29,13 +41,14 @@ FLAT_BTC_PERP = msgspec.structs.replace(
 FLAT_ETH_PERP = msgspec.structs.replace(
     ETH_PERP, symbol="FLAT_ETH_PERP", initial_slope_ppb=0, maintenance_slope_ppb=0, taker_fee_ppm=0, maker_fee_ppm=0
 )
-FIRST = 10
-"""The first account id of `people`."""
 
 
-def ladder(fund: int = 0) -> World:
-    """The test's world under the latest rules, with flat markets; `fund` USD in the insurance fund."""
-    world = opening()
+def ladder(fund: int = 0, *, is_empty: bool = False) -> World:
+    """The tests' world under the latest rules, with flat markets; `fund` USD in the insurance fund.
+
+    `is_empty` leaves its usual accounts without USD.
+    """
+    world = opening(dict.fromkeys((REGULAR, SECOND, RICH, POOR, ISOLATED, SIBLING), 0) if is_empty else None)
     world.do(SetRulesVersion(2))
     world.do(ListMarket(FLAT, FLAT_BTC_PERP))
     world.do(ListMarket(FLAT_ETH, FLAT_ETH_PERP))
@@ -71,8 +84,8 @@ def trade(
 ) -> None:
     """Let two accounts trade with each other. `price` in USD; `leverage_e2` counts for isolated ones."""
     world.do(PlaceOrder(seller, market_id, Side.SELL, lots, price * 100, leverage_e2=leverage_e2))
-    world.do(PlaceOrder(buyer, market_id, Side.BUY, lots, price * 100, leverage_e2=leverage_e2))
-    assert holding(world, buyer, market_id).position.qty, "the trade did not happen"
+    events = world.do(PlaceOrder(buyer, market_id, Side.BUY, lots, price * 100, leverage_e2=leverage_e2))
+    assert sum(e.qty for e in events if isinstance(e, Traded)) == lots, "the trade did not happen"
 
 
 def account(world: World, account_id: int) -> Account:
@@ -110,7 +123,3 @@ def trades(events: list[Event]) -> list[tuple[int, int]]:
 
 def of_type(events: list[Event], kind: type[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, kind)]
-
-
-def copy_of(exchange: Exchange) -> bytes:
-    return exchange.state_hash()

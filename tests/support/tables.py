@@ -25,19 +25,29 @@ from exchange.commands import (
     Withdraw,
 )
 from exchange.events import (
+    BalanceChanged,
+    Cause,
     CommandRejected,
     Event,
     LeverageSet,
+    LiquidationEnded,
+    LiquidationStarted,
+    LossShared,
+    LossSocialised,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
     OrderReduced,
     OrderRepeated,
     OrderTriggered,
+    PositionDeleveraged,
+    PositionTakenOver,
     Traded,
     TransferRepeated,
 )
 from exchange.instrument import MarketStatus
+from exchange.scopes import scopes_of
+from tests.support.ladder import FLAT, FLAT_ETH, FUND, ladder, person, trade
 from tests.support.world import (
     BTC,
     ETH,
@@ -65,8 +75,19 @@ ACTORS = {
     "isolated": ISOLATED,
     "sibling": SIBLING,
     "nobody": 99,
+    "fund": FUND,
 }
-MARKETS = {"perp": PERP, "eth": ETHP, "spot": SPOT, "usdt": USDT_SPOT, "none": 99}
+ACTORS.update({name: number for number, name in enumerate(("ann", "bob", "cid", "dan", "eve", "fay", "gus", "hal"), 7)})
+NAMES = {number: name for name, number in ACTORS.items()}
+MARKETS = {
+    "perp": PERP,
+    "eth": ETHP,
+    "spot": SPOT,
+    "usdt": USDT_SPOT,
+    "flat": FLAT,
+    "flateth": FLAT_ETH,
+    "none": 99,
+}
 ASSETS = {"USD": USD, "BTC": BTC, "ETH": ETH, "USDT": USDT, "none": 99}
 TIMES = {"ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "day": TimeInForce.DAY}
 MODES = {"maker": SelfMatch.CANCEL_MAKER, "both": SelfMatch.CANCEL_BOTH, "decrement": SelfMatch.DECREMENT}
@@ -128,12 +149,50 @@ class Table:
             return self.let_pass(int(words[1]))
         if words[0] == "halt":
             return outcome(self.world.do(SetMarketStatus(MARKETS[words[1]], MarketStatus[words[2]])))
+        if words[0] == "ladder":  # another world: the latest rules, flat markets, USD in the insurance fund
+            self.world = ladder(int(words[1]), is_empty=True)
+            return "-"
+        if words[0] == "person":
+            return self.person(words)
+        if words[0] == "trade":
+            marks = dict(word.partition("=")[::2] for word in words[5:])
+            market_id = MARKETS[marks.get("in", "flat")]
+            leverage_e2 = int(Decimal(marks.get("lev", 0)) * 100)
+            buyer, seller, qty = ACTORS[words[1]], ACTORS[words[2]], lots(words[3], market_id)
+            trade(self.world, buyer, seller, qty, int(words[4]), market_id, leverage_e2=leverage_e2)
+            return "-"
+        if words[0] == "status":
+            return self.world.exchange.state.markets[MARKETS[words[1]]].status.name
+        if words[0] == "lights":
+            found = views.deleveraging_lights(self.world.exchange, MARKETS[words[1]])
+            return " ".join(f"{NAMES[account_id]}={light}" for account_id, light in sorted(found.items()))
         if words[0] == "book":
             return self.book(MARKETS[words[1]] if len(words) > 1 else PERP)
         actor = ACTORS[words[0]]
+        if words[1] == "scope":
+            return self.scope(actor, words)
         if words[1] in ("balance", "position", "order"):
             return self.show(actor, words[1:], expected)
         return outcome(self.world.do(self.command(actor, words[1:])))
+
+    def person(self, words: list[str]) -> str:
+        """Open an account by its name and its USD: `person ann 500 isolated owner=bob`."""
+        marks = dict(word.partition("=")[::2] for word in words[3:])
+        owner_id = ACTORS[marks["owner"]] if "owner" in marks else 0
+        is_isolated, is_provider = "isolated" in words, "provider" in words
+        account_id = person(
+            self.world, int(words[2]), owner_id=owner_id, is_isolated=is_isolated, is_provider=is_provider
+        )
+        assert account_id == ACTORS[words[1]], "people come in alphabetical order"
+        return "-"
+
+    def scope(self, actor: int, words: list[str]) -> str:
+        """Show what a scope is tested by: a cross account's, or with a market an isolated position's."""
+        marks = dict(word.partition("=")[::2] for word in words[2:])
+        for scope in scopes_of(self.world.exchange.state.accounts[actor]):
+            if scope.market_id == (MARKETS[marks["in"]] if "in" in marks else 0):
+                return f"equity={value_text('', scope.equity, 0)} maintenance={value_text('', scope.maintenance, 0)}"
+        return "none"
 
     def let_pass(self, time_ms: int) -> str:
         self.world.time_ms += time_ms
@@ -233,7 +292,7 @@ def cents(text: str | None) -> int:
 
 
 def lots(text: str, market_id: int) -> int:
-    return int(Decimal(text) * (1_000 if market_id == ETHP else 10_000))
+    return int(Decimal(text) * (1_000 if market_id in (ETHP, FLAT_ETH) else 10_000))
 
 
 def money(text: str) -> int:
@@ -245,7 +304,7 @@ def plain(value: Decimal) -> str:
 
 
 def qty_text(qty: int, market_id: int) -> str:
-    return plain(Decimal(qty) / (1_000 if market_id == ETHP else 10_000))
+    return plain(Decimal(qty) / (1_000 if market_id in (ETHP, FLAT_ETH) else 10_000))
 
 
 def price_text(price: int) -> str:
@@ -291,4 +350,32 @@ def say(event: Event) -> str:
         return f"leverage {price_text(event.leverage_e2)}"
     if isinstance(event, TransferRepeated):
         return f"repeated {plain(Decimal(event.amount) / USD_UNIT)}"
+    return say_ladder(event)
+
+
+def say_ladder(event: Event) -> str:
+    """Say what happened on the ladder of liquidation."""
+    if isinstance(event, LiquidationStarted | LiquidationEnded):
+        verb = "unsafe" if isinstance(event, LiquidationStarted) else "ended"
+        return f"{verb} {NAMES[event.account_id]}"
+    if isinstance(event, BalanceChanged):
+        is_fee = event.account_id == FUND and event.cause is Cause.LIQUIDATION
+        return f"fee {usd_text(event.amount)}" if is_fee else ""
+    if isinstance(event, PositionTakenOver):
+        lots_taken = f"{qty_text(event.qty, event.market_id)}@{price_text(event.price)}"
+        return f"{NAMES[event.taker_account_id]} takes {lots_taken} of {NAMES[event.account_id]}"
+    if isinstance(event, PositionDeleveraged):
+        closed = f"{qty_text(event.qty, event.market_id)}@{price_text(event.price)}"
+        verb = "closed at mark" if event.is_at_mark else "deleveraged"
+        return f"{NAMES[event.account_id]} {closed} {verb} against {NAMES[event.counterparty_account_id]}"
+    if isinstance(event, LossSocialised):
+        parts = (event.loss, event.from_profits, event.from_equity, event.from_fees)
+        loss, profits, balances, fees = (usd_text(part) for part in parts)
+        return f"lost {loss} of {NAMES[event.account_id]}: profits {profits}, equity {balances}, fees {fees}"
+    if isinstance(event, LossShared):
+        return f"{NAMES[event.account_id]} gives {usd_text(event.amount)}"
     return ""
+
+
+def usd_text(amount: int) -> str:
+    return plain(Decimal(amount) / USD_UNIT)
