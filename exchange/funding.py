@@ -31,18 +31,13 @@ def take_sample(market: Market, time_ms: int) -> None:
     """
     premium = market.premium
     second_ms = second_of(time_ms)
-    if not is_funded(market):
-        reset(premium, 0)
-        premium.last = 0
-    elif premium.hour_ms == 0:
-        reset(premium, hour_of(time_ms))
-        premium.last = sample(market)
-        add(premium, premium.last, 1)
-    else:
-        count_missed(premium, second_ms)
-        index = market.index
-        assert index is not None, "a funded market has an index"
-        held_ms = time_ms - index.computed_ms
+    if is_funded(market):
+        if premium.hour_ms == 0:
+            reset(premium, hour_of(time_ms))
+        else:
+            count_missed(premium, second_ms)
+        assert market.index is not None, "a funded market has an index"
+        held_ms = time_ms - market.index.computed_ms
         if held_ms == 0:
             premium.last = sample(market)
         elif held_ms > SAMPLE_REPEAT_S * SECOND_MS:
@@ -85,8 +80,6 @@ def rate_of(market: Market) -> tuple[int, int]:
     terms = market.instrument
     premium = market.premium
     clamp_ppm = terms.premium_clamp_ppm
-    if clamp_ppm == 0:
-        return 0, 0
     level = mean(premium.total, premium.seconds)
     if market.is_option and not terms.is_premium_on_mark:
         lot = hourly_time_value(level, market.mark_price, clamp_ppm, terms.funding_period_h) * market.unit_value
@@ -96,11 +89,17 @@ def rate_of(market: Market) -> tuple[int, int]:
 
 
 def predict(state: State, moved: list[Market], out: list[Event]) -> None:
-    """Publish what the running hour would be settled with now, and put it into the margins at once."""
+    """Publish what the running hour would be settled with now, and put it into the margins at once.
+
+    A market whose terms have ended its funding forgets the running hour.
+    """
     for market in state.markets.values():
-        if not is_funded(market) and market.funding_lot_e12 == 0 and market.funding_rate_e12 == 0:
-            continue
-        rate, lot = rate_of(market) if is_funded(market) else (0, 0)
+        rate = lot = 0
+        if is_funded(market):
+            rate, lot = rate_of(market)
+        elif market.premium.hour_ms:
+            reset(market.premium, 0)
+            market.premium.last = 0
         if rate != market.funding_rate_e12 or lot != market.funding_lot_e12:
             market.set_funding(rate, lot)
             moved.append(market)

@@ -83,13 +83,14 @@ def tick(state: State, time_ms: int, out: list[Event]) -> None:
         take_samples(state, time_ms)
     funding.predict(state, moved, out)
     # Under the first rules only a moved price made anybody look.
+    has_scopes = False
     if is_moved or moved or state.rules_version > 1:
-        liquidation.run(state, time_ms, out)
+        has_scopes = liquidation.run(state, time_ms, out)
     has_triggers = orders.fire(state, time_ms, out)
     if has_hours:
         state.next_tick_ms = time_ms
     terms.apply_due(state, time_ms, out)
-    out.append(Ticked(has_triggers or has_hours))
+    out.append(Ticked(has_triggers or has_hours or has_scopes))
 
 
 def take_samples(state: State, time_ms: int) -> None:
