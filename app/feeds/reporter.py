@@ -117,12 +117,19 @@ class Reporter:
                 await asyncio.sleep(backoff.next_ms(least_ms=fault.retry_ms) / 1_000)
 
     async def _list(self) -> Markets:
-        """Learn which of the pairs the venue trades. Raises: VenueFault."""
-        if self._markets is not None and self._clock() - self._markets_ms <= self._pace.markets_ms:
-            return self._markets
-        async with self._opened() as session:
-            markets = await session.load(self._venue.pairs)
-        if self._markets is None or markets.keys() != self._markets.keys():
+        """Learn which of the pairs the venue trades; what it said last stands when it does not say. Raises: VenueFault."""
+        known = self._markets
+        if known is not None and self._clock() - self._markets_ms <= self._pace.markets_ms:
+            return known
+        try:
+            async with self._opened() as session:
+                markets = await session.load(self._venue.pairs)
+        except VenueFault as fault:
+            if known is None:
+                raise
+            self._blame(fault)
+            markets = known
+        if known is None or markets.keys() != known.keys():
             self._is_relisted.set()
         self._markets, self._markets_ms = markets, self._clock()
         return markets

@@ -3,6 +3,7 @@
 ccxt is imported when a session is opened and not before: it costs a second and a hundred megabytes.
 """
 
+import contextlib
 import importlib
 import re
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,8 @@ class Session:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._exchange.close()
+        with contextlib.suppress(Exception):  # what cannot be closed is broken, and is forgotten with the session
+            await self._exchange.close()
 
     def _fault(self, error: Exception) -> VenueFault:
         return VenueFault(describe(error), retry_ms=_retry_ms(self._exchange))

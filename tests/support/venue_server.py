@@ -41,6 +41,8 @@ class VenueServer:
         self.rest_body: str | None = None
         """Said instead of the right answer."""
         self.rest_delay_s = 0.0
+        self.failing = ""
+        """The one kind of question that it fails on: markets, tickers."""
         self.late_ms = 0
         """How old what it streams says that it is."""
         self.asked: list[str] = []
@@ -106,6 +108,8 @@ class VenueServer:
             body = self.rest_body if self.rest_body is not None else '{"error": "no"}'
             return web.Response(status=self.rest_status, headers=self.rest_headers, text=body)
         kind = next((kind for path, kind in self.shape.routes if request.path.startswith(path)), "")
+        if kind == self.failing:
+            return web.Response(status=500, text="this one fails")
         if kind == "markets":
             return web.json_response(self.shape.markets(self.prices))
         if kind == "tickers":

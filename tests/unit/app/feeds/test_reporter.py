@@ -237,6 +237,30 @@ async def test_pairs_that_are_not_traded(stack: AsyncExitStack, caplog: pytest.L
     assert desk.health.unlisted == ()
 
 
+async def test_what_it_trades_is_remembered_when_it_does_not_say(stack: AsyncExitStack) -> None:
+    """FEED-028."""
+    server = await served(stack, "gate")
+    server.is_streaming = False
+    desk = await at_work(stack, server.venue(), Pace(poll_ms=20, quiet_ms=20, markets_ms=50, backoff_ms=10))
+    await until(lambda: desk.state == POLLING)
+    server.failing = "markets"
+    await until(lambda: "500" in desk.health.last_error)
+    server.prices["BTC/USDT"] = Said("65020", "65019", "65021")
+    await until(lambda: desk.take()[1] == 65_020 * E8)
+
+
+@pytest.mark.parametrize("steady_ms, delay_ms", [(0, 40), (10**6, 640)])
+async def test_a_stream_that_held_is_forgiven(stack: AsyncExitStack, steady_ms: int, delay_ms: int) -> None:
+    """FEED-026: after five ends the next delay is the second of the row, or the sixth."""
+    server = await served(stack, "okx")
+    desk = await at_work(stack, server.venue(), Pace(backoff_ms=20, backoff_max_ms=60_000, steady_ms=steady_ms))
+    for attempt in range(1, 6):
+        await until(lambda attempt=attempt: server.accepted == attempt and bool(server.sockets))  # type: ignore[misc]
+        await server.hang_up()
+    await until(lambda: server.accepted == 6)
+    assert desk.reporter._backoffs[0]._delay_ms == delay_ms
+
+
 async def test_a_venue_that_trades_nothing_of_it(stack: AsyncExitStack) -> None:
     """FEED-028, FEED-029."""
     server = await served(stack, "htx")
