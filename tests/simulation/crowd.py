@@ -37,7 +37,7 @@ from tests.support.options import CALL, PUT
 from tests.support.world import BTC, ETHP, PERP, SPOT, USD, USD_UNIT, USDT, USDT_SPOT, Dice, World
 
 DERIVATIVES: Final = (PERP, PERP, PERP, ETHP, ETHP, BRACKETED, CALL, PUT)
-FUND_LEVELS: Final = (0, 0, 20, 500, 10_000, 300_000)
+FUND_LEVELS: Final = (0, 0, 0, 20, 500, 10_000, 300_000)
 """Dollars that the insurance fund has, from time to time."""
 BOUNDS: Final = {MarketStatus.REDUCE_ONLY, MarketStatus.CANCEL_ONLY, MarketStatus.HALTED}
 
@@ -108,7 +108,7 @@ class Crowd:
         self.dated = [
             one for one in self.dated if one in markets and markets[one].own_status is not MarketStatus.SETTLED
         ]
-        if len(self.dated) < 2 and random.random() < 0.01:
+        if len(self.dated) < 3 and random.random() < 0.01:
             self.coming.appendleft(
                 ListMarket(self.next_dated, dated(self.next_dated, time_ms + random.choice(LIVES_MS)))
             )
@@ -159,7 +159,7 @@ class Crowd:
     def market(self, *, is_dated: bool) -> Market:
         """Return a market to trade in. Makers leave the dated ones to gamblers among themselves."""
         markets = self.exchange.state.markets
-        if is_dated and self.dated and self.random.random() < 0.2:
+        if is_dated and self.dated and self.random.random() < 0.3:
             return markets[self.random.choice(self.dated)]
         if self.random.random() < 0.1:
             return markets[self.random.choice((SPOT, USDT_SPOT))]
@@ -254,6 +254,10 @@ class Crowd:
         target = max(market.tick, (market.mark_price + sign * away) // market.tick * market.tick)
         stop = max(market.tick, (market.mark_price - sign * away) // market.tick * market.tick)
         event = random.choice((TriggerEvent.MARK_PRICE, TriggerEvent.INDEX_PRICE, TriggerEvent.LAST_PRICE))
+        if market.instrument.expiry_ms and random.random() < 0.3:
+            # At any price, where perhaps nobody is: it rests, and what the account loses elsewhere makes it unbearable.
+            edge = market.range_low if sign > 0 else market.range_high
+            return PlaceOrder(*place, abs(qty), edge, reduce_only=True)
         if random.random() < 0.4:
             return PlaceOrder(*place, abs(qty), target, reduce_only=True, oco=oco)
         if random.random() < 0.3:

@@ -112,7 +112,7 @@ class Weather:
         before = self.skies[0].mood
         for sky in self.skies:
             sky.second()
-        if self.random.random() < 0.001:
+        if self.random.random() < 0.002:
             self.tear()
         after = self.skies[0].mood
         if after is not before and after in {Mood.FALL, Mood.RISE} and self.random.random() < 0.5:
