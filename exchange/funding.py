@@ -192,8 +192,12 @@ class Settlement:
         self.book_fund(self.residue, _FUNDING)
 
     def collect(self, holding: Holding, owed: int) -> int:
-        """Take what a payer can give, at most what its scope is worth. Returns how much that is."""
+        """Take what a payer can give, at most what its scope is worth. Returns how much that is.
+
+        Payers are looked at again by the watch. Receivers need not be: they are safer than it knows.
+        """
         account = holding.account
+        self.state.unwatched[account.account_id] = account
         position = holding.position
         balance = holding.quote
         from_margin = 0
@@ -212,13 +216,12 @@ class Settlement:
         return amount
 
     def book(self, holding: Holding, to_balance: int, amount: int, from_margin: int) -> None:
-        """Book a payment, entry by entry; who paid or was paid is looked at again by the watch."""
+        """Book a payment, entry by entry."""
         account_id = holding.account.account_id
         market = self.market
         position = holding.position
         balance = holding.quote
         out = self.out
-        self.state.unwatched[account_id] = holding.account
         if amount == 0:
             return
         position.funding += amount
