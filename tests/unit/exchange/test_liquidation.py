@@ -1,0 +1,281 @@
+"""The ladder where a table does not reach: many cases of one law, bounds, several sources, expiry."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.order import Side
+from exchange import expiry, limits, liquidation, margins, prices
+from exchange.audit import audit
+from exchange.commands import ListIndex, ListMarket, PlaceOrder, SetLiquidityProvider, Tick, UpdateIndexPrice
+from exchange.events import (
+    CommandRejected,
+    LiquidationEnded,
+    LiquidationStarted,
+    LossSocialised,
+    OrderCancelled,
+    PositionTakenOver,
+    Ticked,
+)
+from exchange.instrument import IndexTerms
+from exchange.scopes import scopes_of
+from exchange.socialisation import cover
+from tests.support.ladder import (
+    FLAT,
+    FLAT_BTC_PERP,
+    FLAT_ETH,
+    FUND,
+    account,
+    equity,
+    holding,
+    ladder,
+    of_type,
+    person,
+    qty,
+    refresh,
+    trade,
+    trades,
+)
+from tests.support.world import PERP, USD, USD_UNIT, World
+
+UNIT = USD_UNIT
+
+
+def ratio(world: World, account_id: int) -> tuple[int, int]:
+    (scope,) = scopes_of(account(world, account_id))
+    return scope.equity, scope.maintenance
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    is_long=st.booleans(),
+    is_isolated=st.booleans(),
+    market_id=st.sampled_from((FLAT, PERP)),
+    lots=st.integers(200, 60_000),
+    depth=st.integers(51, 99),
+    makers=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 9_000)), min_size=1, max_size=4),
+)
+def test_no_slice_makes_it_worse(
+    is_long: bool, is_isolated: bool, market_id: int, lots: int, depth: int, makers: list[tuple[int, int]]
+) -> None:
+    """LQN-018: equity / maintenance margin is not smaller after a slice and its fee, but for the ceilings of the margins."""
+    world = ladder()
+    ann = person(world, 40_000_000, is_isolated=is_isolated)
+    bob = person(world, 400_000_000)
+    buyer, seller = (ann, bob) if is_long else (bob, ann)
+    trade(world, buyer, seller, lots, 60_000, market_id, leverage_e2=300)
+    mine = holding(world, ann, market_id)
+    # Leave it `depth` percent of its maintenance margin, and slices somebody to meet.
+    _, required = ratio(world, ann)
+    spare = ratio(world, ann)[0] - required * depth // 100
+    if is_isolated:
+        mine.position.margin -= spare
+    else:
+        mine.quote.amount -= spare
+    holding(world, bob, market_id).quote.amount += spare
+    sign = 1 if is_long else -1
+    for distance, size in makers:
+        side = Side.BUY if is_long else Side.SELL
+        world.do(PlaceOrder(bob, market_id, side, size, 60_000_00 - sign * distance * 50))
+    before, required_before = ratio(world, ann)
+    world.exchange.state.unwatched[ann] = account(world, ann)
+    events = refresh(world)
+    assert of_type(events, LiquidationStarted)
+    if trades(events) and mine.position.qty:
+        after, required_after = ratio(world, ann)
+        assert after * required_before >= before * (required_after - 2)
+    assert equity(world, ann) >= 0
+    assert audit(world.exchange) == []
+
+
+def test_provider_limits() -> None:
+    """LQN-017: an isolated account is none; its own account takes nothing; one without free equity neither."""
+    world = ladder(fund=1_000_000)
+    ann, bob = person(world, 1_000, is_provider=True), person(world, 1_000_000)
+    cid = person(world, 1_000, is_isolated=True)
+    dan = person(world, 1_400, is_provider=True)
+    assert isinstance(world.do(SetLiquidityProvider(cid, True))[0], CommandRejected)
+    trade(world, ann, bob, 10_000, 60_000)
+    trade(world, dan, bob, 10_000, 60_000)
+    events = world.move_index(1, 59_147_00)  # dan has 547, and 591.47 is what his position needs
+    taken = of_type(events, PositionTakenOver)
+    assert [event.taker_account_id for event in taken if isinstance(event, PositionTakenOver)] == [FUND]
+    assert qty(world, ann) == 0
+    assert audit(world.exchange) == []
+
+
+def test_provider_of_a_bounded_market() -> None:
+    """LQN-017: a provider takes no more than the market's last bracket lets its owner have."""
+    world = ladder(fund=1_000_000)
+    market = world.exchange.state.markets[FLAT]
+    ann, bob = person(world, 1_000), person(world, 1_000_000)
+    cid = person(world, 1_000_000, is_provider=True)
+    trade(world, ann, bob, 10_000, 60_000)
+    market.size_max = 30_000 * UNIT
+    world.move_index(1, 59_100_00)
+    # at the bankruptcy price of 59,000 that is 0.5084; the fund is not bounded
+    assert qty(world, cid) == 5_084
+    assert qty(world, FUND) == 4_916
+    assert holding(world, cid).position.owner.value == 29_995_60000000
+
+
+def test_one_source_spikes() -> None:
+    """LQN-019: one of three sources at half the price, or at nothing, liquidates nobody; two of three do."""
+    world = ladder()
+    ann, bob = person(world, 1_000), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000)
+
+    def observe(*observed: int) -> list[object]:
+        world.time_ms += 1_000
+        for source_id, price in enumerate(observed, 1):
+            world.do(UpdateIndexPrice(1, source_id, price * 100, world.time_ms))
+        return of_type(world.do(Tick()), LiquidationStarted)  # type: ignore[return-value]
+
+    assert observe(60_000, 60_010, 59_990) == []
+    assert observe(30_000, 60_010, 59_990) == []
+    assert observe(60_000, 60_010, 1) == []
+    assert qty(world, ann) == 10_000
+    assert observe(50_000, 50_000, 60_000) != []
+
+
+def test_bound_of_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LQN-025: three a tick: the worst three, and the rest with the next one, which is due at once."""
+    monkeypatch.setattr(liquidation, "LIQUIDATIONS_PER_TICK_MAX", 3)
+    world = ladder()
+    bob = person(world, 1_000_000)
+    people = [person(world, usd) for usd in (1_500, 1_100, 1_300, 1_200, 1_400)]
+    for ann in people:
+        trade(world, ann, bob, 10_000, 60_000)
+    events = world.move_index(1, 58_000_00)
+    assert [qty(world, ann) for ann in people] == [10_000, 0, 0, 0, 10_000]
+    assert len(of_type(events, LiquidationStarted)) == 5
+    assert len(of_type(events, LiquidationEnded)) == 3
+    assert world.exchange.next_due_ms == world.time_ms
+    events = world.do(Tick())
+    assert [qty(world, ann) for ann in people] == [0] * 5
+    assert world.exchange.next_due_ms > world.time_ms
+    assert isinstance(events[-1], Ticked)
+    assert audit(world.exchange) == []
+
+
+def test_waiting_slices_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LQN-025: those whose second has not come do not keep the clock busy."""
+    monkeypatch.setattr(liquidation, "LIQUIDATIONS_PER_TICK_MAX", 1)
+    world = ladder()
+    bob = person(world, 1_000_000)
+    for _ in range(3):
+        trade(world, person(world, 1_000), bob, 10_000, 60_000)
+    world.move_index(1, 59_200_00)
+    for _ in range(3):
+        world.do(Tick())
+    assert world.exchange.next_due_ms > world.time_ms
+
+
+def test_orders_of_the_deleveraged() -> None:
+    """LQN-026: his reduce-only order goes with the position; the sell that was to open more he still carries, or not."""
+    world = ladder()
+    ann, bob = person(world, 1_000), person(world, 700)
+    cid, dan = person(world, 1_000_000), person(world, 700)
+    trade(world, ann, bob, 5_000, 60_000)
+    trade(world, ann, dan, 5_000, 60_000)
+    world.do(PlaceOrder(bob, FLAT, Side.BUY, 5_000, 58_500_00, reduce_only=True))
+    world.do(PlaceOrder(dan, FLAT, Side.SELL, 6_600, 60_600_00))
+    events = world.move_index(1, 58_900_00)
+    assert (qty(world, ann), qty(world, bob), qty(world, dan)) == (0, 0, 0)
+    gone = [event.account_id for event in of_type(events, OrderCancelled) if isinstance(event, OrderCancelled)]
+    assert gone == [bob]
+    assert margins.available(account(world, dan), USD) >= 0
+    assert qty(world, cid) == 0
+    assert audit(world.exchange) == []
+
+
+def test_fees_are_the_last() -> None:
+    """LQN-033: a deficit of 7 where nobody but the venue has anything."""
+    world = ladder(is_empty=True)
+    ann, bob = person(world, 1_000), person(world, 1_000)
+    trade(world, ann, bob, 100, 60_000)
+    treasury = world.exchange.state.treasuries[USD]
+    for name, left in ((ann, -7), (bob, 0)):
+        balance = holding(world, name).quote
+        treasury.fees += balance.amount - left
+        balance.amount = left
+    out: list[object] = []
+    cover(world.exchange.state, holding(world, ann), 7, out)  # type: ignore[arg-type]
+    (lost,) = [event for event in out if isinstance(event, LossSocialised)]
+    assert (lost.from_profits, lost.from_equity, lost.from_fees) == (0, 0, 7)
+    assert equity(world, ann) == 0
+    assert audit(world.exchange) == []
+
+
+DATED = 21
+
+
+@pytest.mark.parametrize("fund", [0, 50_000])
+@pytest.mark.parametrize("is_isolated", [False, True])
+def test_bankrupt_at_expiry(fund: int, is_isolated: bool) -> None:
+    """LQN-035: 1 from 60,000 with 1,000 settles at 58,000: the fund bears 1,000, or the other side closes at 59,000.
+
+    An isolated position has but the margin of 960 that it was given, and 40 stay in the balance.
+    """
+    world = ladder(fund)
+    expires_ms = world.time_ms + 60_000
+    dated = msgspec.structs.replace(
+        FLAT_BTC_PERP, symbol="FLAT_BTC_DATED", expiry_ms=expires_ms, settlement_window_ms=10_000, index_id=3
+    )
+    world.do(ListIndex(IndexTerms(3, "BTC3", 2, True)))
+    world.do(ListMarket(DATED, dated))
+    world.do(UpdateIndexPrice(3, 1, 60_000_00, world.time_ms))
+    refresh(world)
+    ann, bob = person(world, 1_000, is_isolated=is_isolated), person(world, 100_000)
+    trade(world, ann, bob, 10_000, 60_000, DATED, leverage_e2=6_250)
+    market = world.exchange.state.markets[DATED]
+    # The index falls within the last second, before any tick can liquidate.
+    market.index_price = 58_000_00
+    market.settlement_total = market.settlement_count = 0
+    out: list[object] = []
+    expiry.settle(world.exchange.state, market, expires_ms, out)  # type: ignore[arg-type]
+    kept = 40 if is_isolated else 0
+    assert equity(world, ann) == kept * UNIT
+    assert equity(world, FUND) == max(0, fund - 1_000 - kept) * UNIT
+    assert equity(world, bob) == (102_000 if fund else 101_000 - kept) * UNIT
+    assert market.open_interest == 0
+    assert audit(world.exchange) == []
+
+
+def test_old_index() -> None:
+    """LQN-008: 60 s after the last computed index liquidation still acts, a millisecond later it does not."""
+    for late_ms, is_acting in ((0, True), (1, False)):
+        world = ladder()
+        ann, bob = person(world, 1_000), person(world, 1_000_000)
+        trade(world, ann, bob, 10_000, 60_000)
+        holding(world, ann).quote.amount -= 990 * UNIT
+        holding(world, bob).quote.amount += 990 * UNIT
+        world.exchange.state.unwatched[ann] = account(world, ann)
+        index = world.exchange.state.indices[1]
+        events = world.do(Tick(), index.computed_ms + limits.LIQUIDATION_INDEX_AGE_MAX_MS - world.time_ms + late_ms)
+        assert bool(of_type(events, LiquidationStarted)) is is_acting
+        assert (qty(world, ann) == 0) is is_acting
+
+
+def test_first_rules_do_not_liquidate() -> None:
+    """LQN-001: under the first rules a scope below its maintenance margin is left alone."""
+    world = ladder()
+    world.exchange.state.rules_version = 1
+    ann, bob = person(world, 1_000), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000)
+    assert of_type(world.move_index(1, 58_000_00), LiquidationStarted) == []
+    assert qty(world, ann) == 10_000
+
+
+def test_two_markets_one_price() -> None:
+    """LQN-006: a closed-out account ends with exactly zero, however many positions it had."""
+    world = ladder(fund=10_000_000)
+    ann, bob = person(world, 9_000), person(world, 10_000_000)
+    trade(world, ann, bob, 12_345, 60_000)
+    trade(world, ann, bob, 67_891, 3_000, FLAT_ETH)
+    world.move_index(2, 2_911_37)
+    world.move_index(1, 57_012_33)
+    assert (qty(world, ann), qty(world, ann, FLAT_ETH), equity(world, ann)) == (0, 0, 0)
+    assert prices.fresh_count(world.exchange.state.indices[1], world.time_ms) == 1
+    assert audit(world.exchange) == []
