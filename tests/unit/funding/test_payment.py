@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funding.payment import due, from_isolated, share
-from funding.premium import mean
-from funding.rate import hourly_rate
 
 ONE = 10**12
 
@@ -55,16 +53,3 @@ def test_pro_rata() -> None:
     """FND-010: 90 among dues of 100 and 50: 60 and 30; 89: 59 and 29, 1 is left over."""
     assert [share(amount, 90, 150) for amount in (100, 50)] == [60, 30]
     assert [share(amount, 89, 150) for amount in (100, 50)] == [59, 29]
-
-
-def test_payments_of_other_exchanges() -> None:
-    """FND-022: dYdX: an index step of 17 at 10^-6 for 500,000: 9 paid, 8 received, 1 left; Hyperliquid: 10 x 10,000 x 0.95% / 8."""
-    assert due(500_000, 17 * 10**6) == 9
-    assert due(-500_000, 17 * 10**6) == -8
-    assert due(10, 10_000 * 10**8 * hourly_rate(95 * 10**8, 320_000, 8)) == 118_75 * 10**6
-
-
-def test_missing_samples_count_as_zero_in_the_mean() -> None:
-    """FND-022: dYdX: 30 of 60 samples of 1,000 ppm: 500 ppm; all of them: 1,000."""
-    assert mean(30 * 1_000 * 10**6, 60) == 500 * 10**6
-    assert mean(60 * 1_000 * 10**6, 60) == 1_000 * 10**6

@@ -1,16 +1,12 @@
-"""What a premium makes a lot pay in an hour: our rule, and what other exchanges documented or settled by theirs."""
+"""What a premium makes a lot pay in an hour."""
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from funding.premium import SCALE
 from funding.rate import hourly_rate, hourly_time_value, part_of_mark
-from risk.fixed import div_to_zero
 
-TABLE = Path(__file__).parent.parent.parent / "tables" / "funding" / "rates.txt"
-ROWS = [line for line in TABLE.read_text("utf-8").splitlines() if line and not line.startswith("#")]
 BOUND_PPM = 1_000_000
 """A clamp that does not bind."""
 
@@ -60,19 +56,16 @@ def test_interest(premium: str, expected: str) -> None:
     assert hourly_rate(scaled(premium), 30_000, 1, 100, 500) == scaled(expected)
 
 
+@pytest.mark.parametrize("premium", ["0", "0.04", "0.05", "0.06", "-0.04", "-0.1", "2"])
+def test_no_interest_within_a_clamp_is_a_dead_band(premium: str) -> None:
+    """FND-022."""
+    exact, band = scaled(premium), scaled("0.05")
+    assert hourly_rate(exact, 30_000, 1, 0, 500) == max(band, exact) + min(-band, exact)
+
+
 def test_no_interest_by_default() -> None:
     """FND-005: an interest without a clamp does nothing."""
     assert hourly_rate(scaled("0.5"), 30_000, 1, 100, 0) == scaled("0.5")
-
-
-@pytest.mark.parametrize("row", ROWS)
-def test_rates_of_other_exchanges(row: str) -> None:
-    """FND-022: documented and settled rates come out of the same formula with those exchanges' parameters."""
-    name, premium, interest_ppm, interest_clamp_ppm, clamp_ppm, period_h, digits, expected = row.split()
-    rate = hourly_rate(scaled(premium), int(clamp_ppm), int(period_h), int(interest_ppm), int(interest_clamp_ppm))
-    quantum = SCALE // 10 ** int(digits)
-    published = div_to_zero(rate, quantum) * quantum
-    assert abs(published - scaled(expected)) <= (quantum if name.startswith("hyperliquid-settled") else 0), name
 
 
 def test_an_option_pays_its_time_value_over_the_period() -> None:
@@ -88,13 +81,6 @@ def test_an_option_pays_at_most_a_tenth_of_its_mark() -> None:
     one = 100 * SCALE
     assert hourly_time_value(900 * one, 500_00, BOUND_PPM, 10) == 50 * one
     assert hourly_time_value(-900 * one, 500_00, BOUND_PPM, 10) == -50 * one
-
-
-def test_option_funding_of_other_exchanges() -> None:
-    """FND-012: Paradex: 5 at a mark of 500 without intrinsic value, 1 of 24 hours: 104.17; an hour of 120 of them, 8 held: 166.67."""
-    one = 100 * SCALE
-    assert 5 * hourly_time_value(500 * one, 500_00, BOUND_PPM, 24) // (one // 100) == 104_16  # 104.1666...
-    assert 5 * 8 * hourly_time_value(500 * one, 500_00, BOUND_PPM, 120) // (one // 100) == 166_66
 
 
 def test_part_of_the_mark() -> None:
