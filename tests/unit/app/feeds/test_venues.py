@@ -118,6 +118,18 @@ async def test_each_venue_by_websocket(stack: AsyncExitStack, name: str) -> None
     assert len(server.asked) - asked <= 1, "KuCoin asks where its socket is; nobody asks for prices"
 
 
+@pytest.mark.parametrize("name", ["coinbase", "cryptocom", "binance", "kucoin", "gate", "okx", "bitget"])
+async def test_digits_are_the_venue_s_own(stack: AsyncExitStack, name: str) -> None:
+    """FEED-017: more of them than a float keeps, at the venues that write prices as text."""
+    server, session = await loaded(stack, name)
+    pair = next(iter(server.prices))
+    server.prices[pair] = Said("1234567.12345678901", "1234567.12345678902", "1234567.12345678903")
+    polled = {quote.pair: quote for quote in await session.poll(list(server.prices))}
+    assert polled[pair].last == "1234567.12345678901"
+    streamed = {quote.pair: quote for quote in await heard(session, server, len(server.prices))}
+    assert streamed[pair][1:4] == server.prices[pair]
+
+
 @pytest.mark.parametrize("name", VENUES)
 async def test_when_a_streamed_price_was_said(stack: AsyncExitStack, name: str) -> None:
     """FEED-018: by those venues that say so; at the others it is when it came."""
