@@ -54,7 +54,7 @@ def ratio(world: World, account_id: int) -> tuple[int, int]:
     market_id=st.sampled_from((FLAT, PERP)),
     lots=st.integers(200, 60_000),
     depth=st.integers(51, 99),
-    makers=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 9_000)), min_size=1, max_size=4),
+    makers=st.lists(st.tuples(st.integers(0, 2_000), st.integers(1, 9_000)), min_size=1, max_size=4),
 )
 def test_no_slice_makes_it_worse(
     is_long: bool, is_isolated: bool, market_id: int, lots: int, depth: int, makers: list[tuple[int, int]]
