@@ -190,11 +190,11 @@ class Group:
     lot dearer than the dearest.
     """
 
-    __slots__ = ("fee", "loss", "price", "qty", "reduce_qty")
+    __slots__ = ("fee", "loss", "opening_qty", "price", "qty")
 
     def __init__(self) -> None:
         self.qty: int = 0
-        self.reduce_qty: int = 0
+        self.opening_qty: int = 0
         self.price: int = 0
         self.fee: int = 0
         self.loss: int = 0
@@ -203,8 +203,8 @@ class Group:
         """Take a member in."""
         price = order.price
         self.qty = max(self.qty, order.leaves)
-        if order.reduce_only:
-            self.reduce_qty = max(self.reduce_qty, order.leaves)
+        if not order.reduce_only:
+            self.opening_qty = max(self.opening_qty, order.leaves)
         self.price = max(self.price, price)
         self.fee = max(self.fee, fee_on_lot(market, price, fee_ppm))
         self.loss = max(self.loss, loss_to_mark(market, order.sign, price))
@@ -212,7 +212,7 @@ class Group:
     def sums(self) -> SideSums:
         """Return what the group adds to its side at the most."""
         qty = self.qty
-        return SideSums(qty, self.reduce_qty, qty * self.price, qty * self.fee, qty * self.loss)
+        return SideSums(qty, qty - self.opening_qty, qty * self.price, qty * self.fee, qty * self.loss)
 
 
 def _add(total: SideSums, sums: SideSums) -> None:
@@ -272,7 +272,8 @@ def side_need(holding: Holding, sign: int, sums: SideSums, leverage_e2: int, hel
         lots += min(sums.reduce_qty, -held)
         if lots <= -held:
             return 0 if leverage_e2 else sums.loss + sums.fee
-        size += div_up(size_of_orders(market, sums) * (lots + held), lots) - own_size(holding)
+        # what opens counts at the side's mean price
+        size += div_up(size_of_orders(market, sums) * (lots + held), sums.qty) - own_size(holding)
     added = initial_margin(market, (lots + held) * sign, size, leverage_e2) - held_margin
     needed = sums.loss + sums.fee
     return needed + added if added > 0 else needed
