@@ -135,8 +135,10 @@ class Session:
 
 
 def describe(error: Exception) -> str:
-    """Return one line that says what went wrong, without what stands in addresses: tokens, passwords."""
-    text = _USER.sub("//", _QUERY.sub("", f"{type(error).__name__}: {error}"))
+    """Return one line that says what went wrong and why, without what stands in addresses: tokens, passwords."""
+    cause = error.__cause__
+    why = "" if cause is None else f" ({type(cause).__name__}: {cause})"
+    text = _USER.sub("//", _QUERY.sub("", f"{type(error).__name__}: {error}{why}"))
     return _SPACE.sub(" ", "".join(sign if sign.isprintable() else " " for sign in text)).strip()[:ERROR_LENGTH_MAX]
 
 

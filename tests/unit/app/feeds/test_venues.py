@@ -272,3 +272,10 @@ def test_an_error_is_a_line_without_secrets(error: Exception, line: str) -> None
     """FEED-031."""
     assert describe(error) == line
     assert len(describe(ValueError("x" * 10_000))) == 200
+
+
+def test_an_error_tells_its_cause() -> None:
+    """FEED-029."""
+    error = ValueError("okx GET https://x.y/z?k=1")
+    error.__cause__ = OSError("no such host")
+    assert describe(error) == "ValueError: okx GET https://x.y/z (OSError: no such host)"
