@@ -9,7 +9,7 @@ from typing import Final, final
 from engine.order import Order
 from exchange.commands import PlaceOrder
 from exchange.state import Account, Holding, Market, SideSums, request_of
-from risk.brackets import tier_rate
+from risk.brackets import tier_rate, tiered_requirement
 from risk.fixed import div_up
 from risk.margin import PPM_TO_RATE, RATE_SCALE, fee, fee_for_each_lot, leverage_rate, requirement
 from risk.option import option_fee, option_requirement, short_unit_initial, short_unit_maintenance
@@ -36,10 +36,11 @@ def initial_margin(market: Market, signed_lots: int, size: int, leverage_e2: int
     if market.is_option:
         return _option_margin(market, signed_lots, size, is_initial=True)
     floor_rate = leverage_rate(leverage_e2) if leverage_e2 else 0
-    rate = market.initial_rate
+    notional = abs(signed_lots) * market.mark_value
+    rate, slope = market.initial_rate, market.initial_slope
     if market.initial_tiers:
-        rate += tier_rate(market.initial_tiers, size)
-    return requirement(abs(signed_lots) * market.mark_value, rate, market.initial_slope, size, floor_rate)
+        return tiered_requirement(market.initial_tiers, notional, rate, slope, size, floor_rate)
+    return requirement(notional, rate, slope, size, floor_rate)
 
 
 def maintenance_margin(holding: Holding) -> int:
@@ -49,10 +50,10 @@ def maintenance_margin(holding: Holding) -> int:
     if market.is_option:
         return _option_margin(market, holding.position.qty, size, is_initial=False)
     notional = abs(holding.position.qty) * market.mark_value
-    rate = market.maintenance_rate
+    rate, slope = market.maintenance_rate, market.maintenance_slope
     if market.maintenance_tiers:
-        rate += tier_rate(market.maintenance_tiers, size)
-    return requirement(notional, rate, market.maintenance_slope, size)
+        return tiered_requirement(market.maintenance_tiers, notional, rate, slope, size)
+    return requirement(notional, rate, slope, size)
 
 
 def _option_margin(market: Market, signed_lots: int, size: int, *, is_initial: bool) -> int:

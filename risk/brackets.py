@@ -3,6 +3,7 @@
 from typing import Final, final
 
 from risk.fixed import div_up
+from risk.margin import RATE_SCALE
 
 PPM_TO_RATE: Final = 10**11
 
@@ -34,16 +35,34 @@ def tiers(rows: list[tuple[int, int]]) -> list[Tier]:
     return found
 
 
+def tier_of(schedule: list[Tier], entry_notional: int) -> Tier:
+    """Return the tier that a size falls into, beyond the last cap the last one."""
+    for tier in schedule:
+        if entry_notional <= tier.notional_max:
+            return tier
+    return schedule[-1]
+
+
 def tier_rate(schedule: list[Tier], entry_notional: int) -> int:
     """Return the mean rate (at 10^17) of a size: (E r_k - D_k)/E with k the tier that E falls into.
 
-    Beyond the last cap the last tier's rate goes on. Rounds: up.
+    Rounds: up.
     """
     if entry_notional <= 0:
         return schedule[0].rate
-    tier = schedule[-1]
-    for candidate in schedule:
-        if entry_notional <= candidate.notional_max:
-            tier = candidate
-            break
+    tier = tier_of(schedule, entry_notional)
     return div_up(entry_notional * tier.rate - tier.deduction, entry_notional)
+
+
+def tiered_requirement(
+    schedule: list[Tier], notional: int, rate: int, slope_ppb: int, entry_notional: int, floor_rate: int = 0
+) -> int:
+    """Return N x min(1, max(floor, rate + slope x E + (E r_k - D_k)/E)), as `risk.margin.requirement` with a mean rate more.
+
+    Rounds: up, once.
+    """
+    tier = tier_of(schedule, entry_notional)
+    size = max(1, entry_notional)
+    total = (rate + slope_ppb * entry_notional + tier.rate) * size - tier.deduction
+    total = min(max(total, floor_rate * size), RATE_SCALE * size)
+    return div_up(notional * total, RATE_SCALE * size)
