@@ -175,3 +175,28 @@ def test_refusals(place: Place) -> None:
     said = place.evermark("liabilities", "--at", str(seq), "--account", "99", code=3)
     assert "Account 99 has no claim on USD" in said
     assert "no such liabilities" in place.evermark("liabilities", "--at", str(10**6), "--account", "1", code=3)
+
+
+def test_the_page_says_how(place: Place, tmp_path: Path) -> None:
+    """POL-022: the commands of docs/proof_of_liabilities.md, as they stand there but for the clock."""
+    place.publish()
+    page = (ROOT / "docs" / "proof_of_liabilities.md").read_text("utf-8")
+    (tmp_path / "verify_liabilities.py").write_text((ROOT / "tools" / "verify_liabilities.py").read_text("utf-8"))
+    lines = [line.strip() for line in page.splitlines() if line.startswith("       ")]
+    commands = [line for line in lines if re.match(r"curl|QUERY=|PREFIX=|SIGNATURE=|python3", line)]
+    assert len(commands) == 6
+    script = "\n".join(commands).replace("$(date +%s)000", place.venue.stamp())
+    script = script.replace("alice", "ben").replace("--account 1", f"--account {place.ben.account_id}")
+    secrets = {"URL": place.venue.url, "KEY": place.ben.api_key, "SECRET": place.ben.secret}
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, **secrets},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.match(
+        r"account \d+ of ben: 99999\.82000000 of \d+\.\d{8} USD at seq \d+\nstatement [0-9a-f]{64}\n", done.stdout
+    )
