@@ -61,6 +61,10 @@ test-slow: $(VENV)/dev.stamp  ## Run the tests that take minutes
 simulate: $(VENV)/dev.stamp  ## Live a long seeded life of an exchange (SEED, COMMANDS)
 	nice $(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --commands $(or $(COMMANDS),1000000)
 
+.PHONY: crash
+crash: $(VENV)/dev.stamp  ## Rehearse a crash on the running server and write docs/reports (ACCOUNTS)
+	$(BIN)/python -m bench.crash --accounts $(or $(ACCOUNTS),10000)
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp  ## Check format and lint
 	$(BIN)/ruff format --check .
