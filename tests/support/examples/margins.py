@@ -6,7 +6,7 @@ from engine.order import Order, SelfMatch
 from exchange import margins
 from exchange.instrument import Instrument, InstrumentKind
 from exchange.state import Account, Market, SideSums
-from risk.brackets import tier_rate, tiers
+from risk.brackets import tiered_requirement, tiers
 from risk.liquidation import failing_price
 from risk.margin import RATE_SCALE, fee, leverage_rate, requirement
 from tests.support.examples.prices import opened
@@ -45,7 +45,7 @@ def run_brackets(given: Given) -> Found:
     ]
     schedule = tiers(rows)
     notional = exact(given.get("notional", "0"), USD)
-    required = requirement(notional, tier_rate(schedule, notional), 0, 0)
+    required = tiered_requirement(schedule, notional, 0, 0, notional)
     deductions: list[object] = [Fraction(tier.deduction, RATE_SCALE * USD) for tier in schedule]
     return {"deduction": deductions[-1], "deductions": deductions, "margin": Fraction(required, USD)}
 
