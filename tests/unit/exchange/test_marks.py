@@ -19,6 +19,7 @@ from exchange.events import (
 from exchange.instrument import Instrument, InstrumentKind, MarkMethod
 from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
+from risk.mark import with_basis
 from tests.support.markets import (
     BASIS_CALL,
     BASIS_PERP,
@@ -121,6 +122,19 @@ def test_hidden_lots_and_reserves_do_not_count() -> None:
     assert venue.market().fair_price == 60_600_00
 
 
+def test_mark_triggers_follow_a_mark_from_the_book() -> None:
+    """PRC-014: the index stands; a trigger at 60,100 fires when the basis has come so far, in the same tick."""
+    venue = Venue(BASIS_PERP)
+    venue.quote(60_590_00, 60_610_00)
+    venue.take(PlaceOrder(LONG, 1, Side.BUY, 10, 59_000_00, trigger_price=60_100_00))
+    for _ in range(20):
+        events = venue.second()
+        assert bool(only(OrderTriggered, events)) == (venue.market().mark_price >= 60_100_00)
+        if only(OrderTriggered, events):
+            return
+    raise AssertionError("it never fired")
+
+
 def test_a_gap_is_one_step() -> None:
     """PRC-014: five minutes without a tick move the EMA by as much as one second."""
     venue = Venue(BASIS_PERP)
@@ -221,6 +235,19 @@ def test_without_bid_ask_or_last_the_basis_counts_twice(bid: int, ask: int) -> N
     venue.quote(bid, ask)
     venue.second()
     assert I < venue.market().mark_price < basis
+
+
+def test_without_a_last_price_the_book_alone_is_no_third() -> None:
+    """PRC-018: bid and ask around 60,000 under a basis that is still 135.85: without a trade the mark stays with the basis."""
+    venue = Venue(MEDIAN_PERP)
+    venue.quote(60_590_00, 60_610_00)
+    venue.seconds(8)
+    venue.do(CancelOrders(MAKER))
+    venue.quote(59_990_00, 60_010_00)
+    venue.second()
+    assert venue.market().last_price == 0
+    assert venue.market().mark_price == I + 135_85
+    assert venue.market().mark_price == with_basis(I, venue.market().basis_ema)
 
 
 def test_nothing_is_left_of_the_funding_when_the_hour_ends() -> None:
@@ -351,6 +378,25 @@ def test_the_book_moves_an_option_no_further_than_1_percent_of_u_from_its_model(
     assert venue.market().mark_price == 1_500_00
     venue.seconds(11)
     assert venue.market().mark_price < 3_030_00  # no fresh model: the index's range alone
+
+
+def test_an_option_is_sampled_once_a_second() -> None:
+    """PRC-014."""
+    venue = Venue(BASIS_CALL)
+    venue.quote(119_50, 120_50)
+    venue.second()
+    ema = venue.market().basis_ema
+    venue.at(venue.time_ms + 999)
+    assert venue.market().basis_ema == ema == 90_00 * 10**9 * 2 // 61
+
+
+def test_a_put_is_never_worth_more_than_its_strike() -> None:
+    """PRC-019: a strike of 600 under a book at 2,000: 600, though 5% of U would allow 3,030."""
+    venue = Venue(replace(WIDE_PUT, strike_ppm=10_000))
+    venue.quote(1_999_50, 2_000_50)
+    venue.seconds(200)
+    assert venue.market().strike == 600_00
+    assert venue.market().mark_price == 600_00
 
 
 def test_an_options_bounds_follow_index_and_underlying() -> None:
