@@ -1,0 +1,385 @@
+"""The exchange and its twin of exact fractions, told the same random commands and compared."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from random import Random
+
+from msgspec.structs import replace
+
+from engine.order import Side
+from exchange import margins
+from exchange.commands import (
+    Command,
+    Deposit,
+    ListMarket,
+    MoveMargin,
+    OpenAccount,
+    OptionModel,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    Tick,
+    UpdateIndexPrice,
+    UpdateOptionModels,
+    Withdraw,
+)
+from exchange.events import CommandRejected, Event, FundingPaid, FundingSettled, Traded
+from exchange.exchange import Exchange
+from exchange.instrument import Bracket, MarkMethod
+from exchange.state import Account, Holding
+from tests.property.naive_funding import NaiveFunding, each_of
+from tests.property.naive_margin import NaiveMargin
+from tests.property.near import UNIT, ZERO, Near
+from tests.support.options import BTC_CALL, BTC_PUT, CALL, PUT
+from tests.support.world import (
+    BTC_PERP,
+    ETH_PERP,
+    ETHP,
+    ISOLATED,
+    PERP,
+    POOR,
+    REGULAR,
+    RICH,
+    SECOND,
+    SIBLING,
+    SPOT,
+    USD,
+    USD_UNIT,
+    USDT_SPOT,
+    Dice,
+    World,
+    opening,
+)
+
+TIERED, BASIS = 7, 8
+"""Market ids of a future with brackets and of one that is marked from its book."""
+ALONE, BESIDE = 7, 8
+"""Account ids: isolated ones, of SECOND's owner and of one of their own."""
+TIERED_PERP = replace(
+    ETH_PERP,
+    symbol="USD_ETHT_PERP",
+    premium_clamp_ppm=30_000,
+    interest_ppm=-4_000,
+    interest_clamp_ppm=9_000,
+    brackets=(
+        Bracket(20_000 * USD_UNIT, 20_000, 10_000),
+        Bracket(90_000 * USD_UNIT, 35_000, 17_000),
+        Bracket(400_000 * USD_UNIT, 60_000, 30_000),
+    ),
+)
+BASIS_PERP = replace(
+    BTC_PERP,
+    symbol="USD_BTCB_PERP",
+    maker_fee_ppm=50,
+    mark_method=MarkMethod.BASIS,
+    impact_qty=300,
+    mark_clamp_ppm=30_000,
+    premium_clamp_ppm=30_000,
+    interest_ppm=2_000,
+    interest_clamp_ppm=2_000,
+)
+OPTION = {"mark_method": MarkMethod.BASIS, "impact_qty": 300}
+WIDTH_MAX = 2_000 * UNIT
+"""A bound wider than this would prove little."""
+
+
+@dataclass
+class Counts:
+    """What was compared, what happened in the histories, and the widest bounds and the largest difference met."""
+
+    compared: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    widest: Fraction = Fraction(0)
+    farthest: Fraction = Fraction(0)
+
+
+class TwinDice(Dice):
+    """Random commands that trade: in a few markets and accounts at a time, often at the other side's price."""
+
+    def __init__(self, random: Random, world: World) -> None:
+        super().__init__(random, world)
+        kinds = (PERP, ETHP, TIERED, BASIS), (CALL, PUT)
+        self.markets = [random.choice(kinds[0]), random.choice(kinds[0] + kinds[1])]
+        self.accounts = [RICH, RICH, REGULAR, SIBLING, SECOND, ALONE, random.choice((POOR, ISOLATED, BESIDE))]
+
+    def account(self) -> int:
+        return self.random.choice(self.accounts)
+
+    def market(self) -> int:
+        if self.random.random() < 0.05:
+            return self.random.choice((SPOT, USDT_SPOT))
+        return self.random.choice(self.markets)
+
+    def turn(self) -> list[tuple[Command, int]]:
+        """Return commands that belong together, each with how many ms later it comes."""
+        self.count += 1
+        random = self.random
+        roll = random.random()
+        if roll > 0.84:
+            return self.prices()
+        if roll < 0.30:
+            command: Command = self.trade()
+        elif roll < 0.54:
+            command = self.place(is_plain=random.random() < 0.7)
+        elif roll < 0.64:
+            command = self.turn_round()
+        elif roll < 0.68:
+            command = self.cancel()
+        elif roll < 0.73:
+            command = self.amend()
+        elif roll < 0.77:
+            command = self.batch()
+        else:
+            command = self.seldom()
+        return [(command, random.choice((0, 0, 1, 500)))]
+
+    def trade(self) -> PlaceOrder:
+        """Take what the other side of a book offers, or offer near the mark."""
+        wish = self.place(is_plain=True)
+        book = self.world.exchange.state.markets[wish.market_id].book
+        best = book.best(-1 if wish.side is Side.BUY else 1)
+        price = best or self.price_near(wish.market_id)
+        return PlaceOrder(wish.account_id, wish.market_id, wish.side, wish.qty, price, leverage_e2=wish.leverage_e2)
+
+    def turn_round(self) -> PlaceOrder:
+        """Offer to close a position, or a part of it, or to turn it, somewhere beyond the mark: alone or in a group."""
+        random = self.random
+        holdings = [
+            h for m in self.world.exchange.state.markets.values() for h in m.holdings.values() if h.position.qty
+        ]
+        if not holdings:
+            return self.trade()
+        holding = random.choice(holdings)
+        market = holding.market
+        lots = max(1, abs(holding.position.qty) * random.choice((1, 2, 3, 4, 4, 6)) // 4)
+        side = Side.SELL if holding.position.qty > 0 else Side.BUY
+        away = market.mark_price * random.randint(1, 60) // 1_000 * (1 if side is Side.SELL else -1)
+        price = max(1, (market.mark_price + away) // market.tick) * market.tick
+        return PlaceOrder(
+            holding.account.account_id,
+            market.market_id,
+            side,
+            lots,
+            price,
+            reduce_only=random.random() < 0.5,
+            oco=random.choice(("", "", "a")),
+        )
+
+    def prices(self) -> list[tuple[Command, int]]:
+        """Let all prices move, seldom far; then comes a tick, mostly after a second or so."""
+        random = self.random
+        after_ms = random.choice((1_000,) * 6 + (2_000, 7_000, 25_000, 4_000_000))
+        now_ms = self.world.time_ms + after_ms
+        state = self.world.exchange.state
+        per_mille = random.choice((1, 3, 10, 30, 100))
+        found: list[tuple[Command, int]] = []
+        for index_id, index in state.indices.items():
+            price = index.price * (1_000 + random.randint(-per_mille, per_mille)) // 1_000
+            found.append((UpdateIndexPrice(index_id, 1, max(1, price), now_ms), 0 if found else after_ms))
+        models: list[OptionModel] = []
+        for market_id in (CALL, PUT):
+            market = state.markets[market_id]
+            models.append(OptionModel(market_id, max(1, market.index_price) + random.randint(0, 1_500_00), 600_000))
+        return [*found, (UpdateOptionModels(tuple(models), now_ms), 0), (Tick(), 0)]
+
+    def seldom(self) -> Command:
+        random = self.random
+        account_id, market_id, amount = self.account(), self.market(), random.choice((0, 10**8, 10**10, 10**12))
+        roll = random.randint(0, 5)
+        if roll == 0:
+            return Deposit(f"r{self.count}", random.choice((0, account_id)), USD, amount + 10**9)
+        if roll == 1:
+            account = self.world.exchange.state.accounts[account_id]
+            return Withdraw(f"r{self.count}", account_id, USD, max(1, margins.withdrawable(account, USD) - amount))
+        if roll == 2:
+            return SetLeverage(account_id, market_id, random.choice((100, 300, 1_000, 2_000, 5_000)))
+        if roll == 3:
+            return SetMarginMode(account_id, random.random() < 0.5)
+        return MoveMargin(random.choice((ISOLATED, ALONE, BESIDE)), market_id, random.choice((-1, 1)) * amount)
+
+
+class Pair:
+    """The exchange and its twin, told the same."""
+
+    def __init__(self, seed: int, counts: Counts) -> None:
+        self.world = opening({REGULAR: 9_000, SIBLING: 3_000, SECOND: 4_000, ISOLATED: 2_000, RICH: 400_000})
+        self.counts = counts
+        self.twin = NaiveMargin()
+        self.funding = NaiveFunding(self.twin)
+        self.dice = TwinDice(Random(seed), self.world)
+        replayed = Exchange()
+        for time_ms, command in self.world.journal:
+            self.read(command, replayed.apply(command, time_ms))
+        for market_id, instrument in (
+            (CALL, replace(BTC_CALL, **OPTION)),
+            (PUT, replace(BTC_PUT, **OPTION)),
+            (TIERED, TIERED_PERP),
+            (BASIS, BASIS_PERP),
+        ):
+            self.do(ListMarket(market_id, instrument))
+        for account_id, owner_id in ((ALONE, SECOND), (BESIDE, BESIDE)):
+            self.do(OpenAccount(f"account {account_id}", owner_id))
+            self.do(Deposit(f"usd {account_id}", account_id, USD, 3_000 * USD_UNIT))
+            self.do(SetMarginMode(account_id, True))
+        self.world.time_ms += 1_000
+
+    def do(self, command: Command, after_ms: int = 0) -> list[Event]:
+        before = {key: self.lots(*key) for key in self.keys()}
+        events = self.world.do(command, after_ms)
+        self.read(command, events)
+        if isinstance(command, Tick):
+            self.compare_rates()
+        self.count(before, events)
+        return events
+
+    def read(self, command: Command, events: list[Event]) -> None:
+        """Tell the twin; where the exchange settled an hour it does so too, from its own ledger."""
+        if events and isinstance(events[0], CommandRejected):
+            return
+        paid: list[FundingPaid] = []
+        for event in events:
+            if isinstance(event, FundingPaid):
+                paid.append(event)
+            elif isinstance(event, FundingSettled):
+                self.settle(event, paid)
+                paid = []
+            else:
+                self.twin.take(event)
+        self.twin.take_command(command)
+
+    def settle(self, event: FundingSettled, paid: list[FundingPaid]) -> None:
+        market = self.twin.markets[event.market_id]
+        rate = self.funding.ended(market, event.time_ms)
+        self.counts.compared["rate of an hour"] += 1
+        assert rate.holds(each_of(market, event.rate_e12, event.lot_e12)), f"{event}: the samples make {rate}"
+        settled = self.funding.settle(event)
+        assert settled.agrees(event, paid), f"{event} {paid}: {settled}"
+        self.counts.compared["funding payment"] += len(settled.payments)
+        seen = self.counts.seen
+        seen["funding payments"] += len(paid)
+        seen["payments out of an isolated margin"] += len([1 for payment in paid if payment.from_margin])
+        seen["hours with a gift"] += event.gift > 0
+        seen["hours short of money"] += settled.paid.exact + UNIT * len(paid) < settled.owed.exact
+
+    def compare_rates(self) -> None:
+        """After a tick the rate that the running hour's samples make is the one that counts in the margins."""
+        state = self.world.exchange.state
+        computed_ms = {index_id: index.computed_ms for index_id, index in state.indices.items()}
+        self.funding.take_samples(self.world.time_ms, computed_ms)
+        for market_id in self.funding.premiums:
+            market = self.twin.markets[market_id]
+            rate = self.funding.running(market, self.world.time_ms)
+            value = market.funding_each if market.is_option else market.funding_rate
+            assert rate.holds(value), f"market {market_id}: a rate of {float(value)} is not within {rate}"
+            self.counts.compared["rate of a running hour"] += 1
+            self.counts.seen["rates"] += value != 0
+
+    def turn(self) -> None:
+        for command, after_ms in self.dice.turn():
+            self.do(command, after_ms)
+
+    def keys(self) -> list[tuple[int, int]]:
+        return [(a, m) for a, account in self.twin.accounts.items() for m in account.positions]
+
+    def lots(self, account_id: int, market_id: int) -> int:
+        return self.twin.position(account_id, market_id).lots
+
+    def count(self, before: dict[tuple[int, int], int], events: list[Event]) -> None:
+        """Count what happened: a history in which nothing does proves nothing."""
+        seen = self.counts.seen
+        seen.update(type(event).__name__ for event in events)
+        if not any(isinstance(event, Traded) for event in events):
+            return
+        for key, old in before.items():
+            new = self.lots(*key)
+            account, market = self.twin.accounts[key[0]], self.twin.markets[key[1]]
+            if old * new < 0:
+                seen["flips"] += 1
+            elif abs(new) < abs(old):
+                seen["partial closes" if new else "closes"] += 1
+                seen["isolated partial closes"] += bool(new) and account.is_isolated
+            if new < 0 and market.is_option:
+                seen["short calls" if market.is_call else "short puts"] += 1
+            if new > 0 and market.is_option:
+                seen["long options"] += 1
+
+    # --- comparing ---
+
+    def compare(self) -> None:
+        """Compare all that there is."""
+        state = self.world.exchange.state
+        assert set(self.twin.orders) == set(state.orders)
+        for account in state.accounts.values():
+            for market_id, holding in account.holdings.items():
+                if not holding.market.is_spot:
+                    self.compare_holding(account.account_id, market_id, holding)
+            for asset_id in account.balances:
+                self.compare_assets(account, asset_id)
+        for asset_id, treasury in state.treasuries.items():
+            self.same("fees of all", treasury.fees, self.twin.fees.get(asset_id, ZERO))
+        self.compare_unsafe()
+
+    def same(self, name: str, money: int, near: Near, *where: int) -> None:
+        value = money * UNIT
+        assert near.holds(value), f"{name} of {where}: {float(value)} is not within {near}"
+        width = near.high - near.low
+        assert width < WIDTH_MAX, f"{name} of {where}: bounds are {float(width)} apart"
+        counts = self.counts
+        counts.compared[name] += 1
+        counts.widest = max(counts.widest, width)
+        counts.farthest = max(counts.farthest, abs(value - near.exact))
+
+    def compare_assets(self, account: Account, asset_id: int) -> None:
+        twin = self.twin
+        where = account.account_id, asset_id
+        balance = account.balances[asset_id]
+        self.same("balance", balance.amount, twin.balance(*where), *where)
+        self.same("locked", balance.locked, twin.locked(*where), *where)
+        self.same("equity", margins.equity(account, asset_id), twin.equity(*where), *where)
+        self.same("available", margins.available(account, asset_id), twin.available(*where), *where)
+        self.same("withdrawable", margins.withdrawable(account, asset_id), twin.withdrawable(*where), *where)
+        worth = balance.amount
+        for holding in account.holdings.values():
+            if holding.market.quote_asset == asset_id:
+                worth += holding.position.margin + margins.unrealized(holding)
+        self.same("worth", worth, twin.worth(*where), *where)
+
+    def compare_holding(self, account_id: int, market_id: int, holding: Holding) -> None:
+        twin = self.twin
+        where = account_id, market_id
+        position, other = holding.position, twin.position(*where)
+        assert position.qty == other.lots
+        self.same("entry notional", position.entry_notional, other.entry, *where)
+        self.same("realized pnl", position.realized_pnl, other.realized, *where)
+        self.same("isolated margin", position.margin, other.margin, *where)
+        self.same("funding", position.funding, other.funding, *where)
+        self.same("fees", position.fees, other.fees, *where)
+        self.same("unrealized pnl", margins.unrealized(holding), twin.unrealized(*where), *where)
+        leverage_e2 = margins.leverage_of(holding)
+        self.same("initial margin", margins.position_margin(holding, leverage_e2), twin.initial(*where), *where)
+        maintenance = margins.maintenance_margin(holding) if position.qty else 0
+        self.same("maintenance margin", maintenance, twin.maintenance(*where), *where)
+        self.same("order reserve", margins.order_margin(holding), twin.reserve(*where), *where)
+        if holding.orders and position.qty:
+            self.counts.seen["reserves beside a position"] += 1
+
+    def compare_unsafe(self) -> None:
+        """The scopes below maintenance are the same."""
+        found, near = self.twin.unsafe()
+        core = set(unsafe_scopes(self.world.exchange))
+        assert core - near == found
+        self.counts.compared["scope"] += len(list(self.twin.scopes()))
+        self.counts.seen["unsafe scopes"] += len(found)
+        self.counts.seen["unsafe isolated scopes"] += len([1 for _, market_id in found if market_id])
+        self.counts.seen["scopes too near to tell"] += len(near)
+
+
+def unsafe_scopes(exchange: Exchange) -> Iterator[tuple[int, int]]:
+    for account in exchange.state.accounts.values():
+        for market_id, holding in account.holdings.items():
+            if holding.position.qty:
+                equity, required = margins.scope(holding)
+                if equity < required:
+                    yield account.account_id, market_id if account.is_isolated else 0
