@@ -5,20 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.order import Side
+from engine.order import Side, TriggerEvent
 from exchange import expiry, limits, liquidation, margins, prices
 from exchange.audit import audit
 from exchange.commands import ListIndex, ListMarket, PlaceOrder, SetLiquidityProvider, Tick, UpdateIndexPrice
 from exchange.events import (
+    Cause,
     CommandRejected,
     LiquidationEnded,
     LiquidationStarted,
     LossSocialised,
     OrderCancelled,
+    OrderTriggered,
     PositionTakenOver,
     Ticked,
 )
-from exchange.instrument import IndexTerms
+from exchange.instrument import IndexTerms, MarketStatus
 from exchange.scopes import scopes_of
 from exchange.socialisation import cover
 from tests.support.ladder import (
@@ -30,6 +32,7 @@ from tests.support.ladder import (
     equity,
     holding,
     ladder,
+    ledger,
     of_type,
     person,
     qty,
@@ -278,4 +281,127 @@ def test_two_markets_one_price() -> None:
     world.move_index(1, 57_012_33)
     assert (qty(world, ann), qty(world, ann, FLAT_ETH), equity(world, ann)) == (0, 0, 0)
     assert prices.fresh_count(world.exchange.state.indices[1], world.time_ms) == 1
+    assert audit(world.exchange) == []
+
+
+def test_slices_fire_stops() -> None:
+    """LQN-002: a slice's trade is a last price like any other: it fires a stop in the same tick."""
+    world = ladder()
+    ann, bob, cid = person(world, 7_000), person(world, 1_000_000), person(world, 10_000)
+    trade(world, ann, bob, 100_000, 60_000)
+    trade(world, cid, bob, 1_000, 60_000)
+    world.do(PlaceOrder(bob, FLAT, Side.BUY, 200_000, 59_580_00))
+    world.do(
+        PlaceOrder(
+            cid, FLAT, Side.SELL, 1_000, 59_000_00, trigger_price=59_600_00, trigger_event=TriggerEvent.LAST_PRICE
+        )
+    )
+    events = world.move_index(1, 59_590_00)
+    assert [event.order_id for event in of_type(events, OrderTriggered) if isinstance(event, OrderTriggered)] == [6]
+    assert qty(world, cid) == 0
+    assert audit(world.exchange) == []
+
+
+def test_slices_shrink_reduce_only_orders() -> None:
+    """LQN-005: her own stop-gain shrinks with the position that a slice makes smaller."""
+    world = ladder()
+    ann, bob = person(world, 7_000), person(world, 1_000_000)
+    trade(world, ann, bob, 100_000, 60_000)
+    world.do(PlaceOrder(bob, FLAT, Side.BUY, 200_000, 59_580_00))
+    world.do(PlaceOrder(ann, FLAT, Side.SELL, 100_000, 60_500_00, reduce_only=True))
+    world.move_index(1, 59_590_00)
+    (order,) = holding(world, ann).orders.values()
+    assert (qty(world, ann), order.leaves) == (90_000, 90_000)
+    assert audit(world.exchange) == []
+
+
+def test_provider_on_the_other_side() -> None:
+    """LQN-011: a provider's short is closed first, at its profit, and its reduce-only order goes with it."""
+    world = ladder()
+    ann, bob, cid = person(world, 1_000), person(world, 1_000_000), person(world, 1_000, is_provider=True)
+    trade(world, bob, cid, 5_000, 60_000)
+    trade(world, ann, bob, 10_000, 60_000)
+    world.do(PlaceOrder(cid, FLAT, Side.BUY, 5_000, 58_500_00, reduce_only=True))
+    assert world.exchange.state.markets[FLAT].open_interest == 10_000
+    events = world.move_index(1, 59_100_00)
+    assert (qty(world, ann), qty(world, cid), qty(world, bob)) == (0, 5_000, -5_000)
+    # 0.5 from 60,000 to the bankruptcy price of 59,000
+    assert ledger(events, cid, Cause.LIQUIDATION) == 500 * UNIT
+    assert holding(world, cid).orders == {}
+    assert world.exchange.state.markets[FLAT].open_interest == 5_000
+    assert audit(world.exchange) == []
+
+
+def test_providers_sibling() -> None:
+    """LQN-011: where size costs margin, what a provider takes is felt by its owner's other account: it sheds its order."""
+    world = ladder()
+    ann, bob = person(world, 5_000), person(world, 1_000_000)
+    cid = person(world, 100_000, is_provider=True)
+    dan = person(world, 1_000, owner_id=cid)
+    trade(world, ann, bob, 10_000, 60_000, PERP)
+    # 0.25: 15,000 x (1% + 1.5%) = 375, and 6% more when the owner has 1 from 55,018
+    world.do(PlaceOrder(dan, PERP, Side.BUY, 2_500, 54_000_00))
+    assert holding(world, dan, PERP).orders
+    world.move_index(1, 55_500_00)
+    assert (qty(world, ann, PERP), qty(world, cid, PERP)) == (0, 10_000)
+    assert not holding(world, dan, PERP).orders
+    assert audit(world.exchange) == []
+
+
+def test_isolated_winner_deleveraged_in_part() -> None:
+    """LQN-023: of a short of 1 with 600 a quarter is closed at 59,000: 150 of margin and 250 of profit are free."""
+    world = ladder()
+    ann, bob = person(world, 250), person(world, 1_000, is_isolated=True)
+    cid = person(world, 1_000_000)
+    trade(world, ann, bob, 2_500, 60_000, leverage_e2=10_000)
+    trade(world, cid, bob, 7_500, 60_000)
+    assert (holding(world, bob).position.margin, holding(world, bob).quote.amount) == (600 * UNIT, 400 * UNIT)
+    events = world.move_index(1, 59_000_00)
+    assert (qty(world, ann), qty(world, bob)) == (0, -7_500)
+    assert (holding(world, bob).position.margin, holding(world, bob).quote.amount) == (450 * UNIT, 800 * UNIT)
+    assert ledger(events, bob, Cause.DELEVERAGING) == 250 * UNIT
+    assert ledger(events, bob, Cause.TRANSFER) == 150 * UNIT
+    assert audit(world.exchange) == []
+
+
+def test_unsafe_opposite() -> None:
+    """LQN-022: both sides below maintenance: neither is deleveraged for the other; at the mark nobody loses anything."""
+    world = ladder()
+    ann, bob = person(world, 1_000), person(world, 1_000)
+    trade(world, ann, bob, 10_000, 60_000)
+    rich = person(world, 0)
+    for name in (ann, bob):
+        holding(world, name).quote.amount -= 900 * UNIT
+        world.exchange.state.unwatched[name] = account(world, name)
+    holding(world, rich).quote.amount += 1_800 * UNIT
+    events = refresh(world)
+    assert (qty(world, ann), qty(world, bob)) == (0, 0)
+    assert (equity(world, ann), equity(world, bob)) == (100 * UNIT, 100 * UNIT)
+    assert of_type(events, LossSocialised) == []
+    assert world.exchange.state.markets[FLAT].own_status is MarketStatus.TRADING
+    assert audit(world.exchange) == []
+
+
+@pytest.mark.parametrize("is_isolated", [False, True])
+def test_both_sides_bankrupt(is_isolated: bool) -> None:
+    """LQN-031: a long from 62,000 and a short from 58,000, 1,000 each, meet at 60,000: both owe 1,000, all others pay."""
+    world = ladder()
+    ann, bob = person(world, 1_000, is_isolated=is_isolated), person(world, 1_000, is_isolated=is_isolated)
+    cid = person(world, 1_000_000)
+    world.move_index(1, 62_000_00)
+    trade(world, ann, cid, 10_000, 62_000, leverage_e2=9_900)
+    world.exchange.state.rules_version = 1  # nobody looks while the price falls
+    world.move_index(1, 58_000_00)
+    trade(world, cid, bob, 10_000, 58_000, leverage_e2=9_900)
+    world.exchange.state.rules_version = 2
+    assert qty(world, cid) == 0
+    events = world.move_index(1, 60_000_00)
+    assert (qty(world, ann), qty(world, bob)) == (0, 0)
+    assert len(of_type(events, LossSocialised)) == 2
+    for name in (ann, bob):
+        found = account(world, name)
+        assert margins.equity(found, USD) >= 0
+        assert scopes_of(found) == []
+    assert world.exchange.state.markets[FLAT].own_status is MarketStatus.REDUCE_ONLY
+    assert world.exchange.state.markets[FLAT].open_interest == 0
     assert audit(world.exchange) == []
