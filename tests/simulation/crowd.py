@@ -108,10 +108,10 @@ class Crowd:
         self.dated = [
             one for one in self.dated if one in markets and markets[one].own_status is not MarketStatus.SETTLED
         ]
-        if len(self.dated) < 3 and random.random() < 0.01:
-            self.coming.appendleft(
-                ListMarket(self.next_dated, dated(self.next_dated, time_ms + random.choice(LIVES_MS)))
-            )
+        is_first = self.next_dated == DATED_FIRST
+        if is_first or (len(self.dated) < 3 and random.random() < 0.01):
+            life_ms = LIVES_MS[0] if is_first else random.choice(LIVES_MS)
+            self.coming.appendleft(ListMarket(self.next_dated, dated(self.next_dated, time_ms + life_ms)))
             self.dated.append(self.next_dated)
             self.next_dated += 1
         if self.closed and random.random() < 0.05:

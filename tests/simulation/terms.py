@@ -27,7 +27,7 @@ DATED_FIRST: Final = 8
 """Ids from here on are dated futures, listed as time goes on."""
 BTC_INDEX, ETH_INDEX, SOL_INDEX = 1, 2, 3
 STARTS: Final = {BTC_INDEX: 60_000_00, ETH_INDEX: 3_000_00, SOL_INDEX: 150_00}
-LIVES_MS: Final = (600_000, 1_200_000, 10_800_000)
+LIVES_MS: Final = (300_000, 7_200_000, 43_200_000, 43_200_000)
 """How long a dated future lives."""
 
 MAKERS: Final = tuple(range(1, 9))

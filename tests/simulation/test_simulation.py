@@ -22,7 +22,7 @@ from tests.simulation.life import Life, replay
 from tests.simulation.terms import BTC_PERP
 from tests.support.world import PERP, RICH, USD, opening
 
-COMMANDS = 12_000
+COMMANDS = 10_000
 SEEDS = (1, 2, 3)
 ALWAYS = (
     "Traded",
