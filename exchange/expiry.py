@@ -22,7 +22,7 @@ def take_sample(market: Market, time_ms: int) -> None:
     """Count the index of this second into the settlement price, if it lies in the window before expiry. A held one does not count."""
     terms = market.instrument
     is_computed = market.index is not None and market.index.computed_ms == time_ms
-    if is_computed and terms.expiry_ms - terms.settlement_window_ms <= time_ms < terms.expiry_ms:
+    if is_computed and 0 < terms.expiry_ms <= time_ms + terms.settlement_window_ms:
         market.settlement_total += market.index_price
         market.settlement_count += 1
 

@@ -109,19 +109,15 @@ def predict(state: State, moved: list[Market], out: list[Event]) -> None:
 def settle_hours(state: State, time_ms: int, moved: list[Market], out: list[Event]) -> bool:
     """Settle every hour that has ended, one after the other, in each market in listing order.
 
-    Returns whether a bound left some for the next tick.
+    No hour ends for one market earlier than for another. Returns whether a bound left some for the next tick.
     """
     for _ in range(SETTLED_HOURS_PER_TICK_MAX):
-        end_ms = 0
-        for market in state.markets.values():
-            if has_ended(market, time_ms) and (end_ms == 0 or market.premium.hour_ms + HOUR_MS < end_ms):
-                end_ms = market.premium.hour_ms + HOUR_MS
-        if end_ms == 0:
+        ended = [market for market in state.markets.values() if has_ended(market, time_ms)]
+        if not ended:
             return False
-        for market in state.markets.values():
-            if has_ended(market, end_ms):
-                settle_hour(state, market, out)
-                moved.append(market)
+        for market in ended:
+            settle_hour(state, market, out)
+            moved.append(market)
     return any(has_ended(market, time_ms) for market in state.markets.values())
 
 

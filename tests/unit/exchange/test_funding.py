@@ -524,16 +524,16 @@ def test_the_predicted_rate_is_part_of_the_margin_at_once() -> None:
     assert only(FundingPredicted, venue.do(Tick())) == []
 
 
-def at_the_limit(premium: int) -> Venue:
+def at_the_limit(premium: int, rules: int = 2) -> Venue:
     """Return an exchange before the hour where LONG has 1 BTC, an order, and 10 USD more than they need."""
     venue = charged(0)
-    venue.do(SetRulesVersion(2))
+    if rules > 1:
+        venue.do(SetRulesVersion(rules))
     venue.take(PlaceOrder(LONG, 1, Side.BUY, 10, 59_000_00))
     with_premium(venue, premium)
     venue.do(Tick())
     spare = available(venue.exchange.state.accounts[LONG], USD)
     empty(venue, LONG, venue.money(LONG) - spare + 10 * USD_UNIT)
-    assert LONG not in venue.exchange.state.unwatched
     return venue
 
 
@@ -546,12 +546,14 @@ def test_what_the_margin_held_for_the_payment_pays_it() -> None:
     assert available(venue.exchange.state.accounts[LONG], USD) >= 10 * USD_UNIT
 
 
-def test_a_payment_sheds_what_the_account_no_longer_carries() -> None:
-    """FND-021: 180 that nothing was held for: the order goes in the same tick, though the mark did not move."""
-    venue = at_the_limit(0)
+@pytest.mark.parametrize("rules", [1, 2])
+def test_a_payment_sheds_what_the_account_no_longer_carries(rules: int) -> None:
+    """FND-021: 180 that nothing was held for: the order goes in the same tick, though neither mark nor predicted rate moved."""
+    venue = at_the_limit(0, rules)
+    assert LONG not in venue.exchange.state.unwatched or rules == 1
     with_premium(venue, 3 * E12 // 100)
     events = to_the_hour(venue)
-    assert only(MarkPriceChanged, events) == []
+    assert only(MarkPriceChanged, events) == only(FundingPredicted, events) == []
     assert only(FundingPaid, events)[0].amount == -180 * USD_UNIT
     assert [event.order_id for event in only(OrderCancelled, events)] == [3]
     assert audit(venue.exchange) == []
