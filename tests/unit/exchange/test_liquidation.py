@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from engine.order import Side, TriggerEvent
 from exchange import expiry, limits, liquidation, margins, prices
 from exchange.audit import audit
-from exchange.commands import ListIndex, ListMarket, PlaceOrder, SetLiquidityProvider, Tick, UpdateIndexPrice
+from exchange.commands import (
+    AmendMarket,
+    ListIndex,
+    ListMarket,
+    PlaceOrder,
+    SetLiquidityProvider,
+    Tick,
+    UpdateIndexPrice,
+)
 from exchange.events import (
     Cause,
     CommandRejected,
@@ -404,4 +412,28 @@ def test_both_sides_bankrupt(is_isolated: bool) -> None:
         assert scopes_of(found) == []
     assert world.exchange.state.markets[FLAT].own_status is MarketStatus.REDUCE_ONLY
     assert world.exchange.state.markets[FLAT].open_interest == 0
+    assert audit(world.exchange) == []
+
+
+def test_funding_makes_unsafe() -> None:
+    """LQN-001: at 0.3% an hour a long of 60,000 pays 180, and needs 0.8%: of 1,000 it has 460 < 480 after three hours."""
+    world = ladder(fund=100_000)
+    terms = msgspec.structs.replace(
+        FLAT_BTC_PERP, premium_clamp_ppm=30_000, interest_ppm=30_000, interest_clamp_ppm=30_000
+    )
+    world.do(AmendMarket(FLAT, terms))
+    ann, bob = person(world, 1_000), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000)
+    refresh(world)
+    world.time_ms = (world.time_ms // limits.HOUR_MS + 1) * limits.HOUR_MS
+    started: list[bool] = []
+    for _ in range(5):
+        events = refresh(world, 0)
+        started.append(bool(of_type(events, LiquidationStarted)))
+        assert ledger(events, ann, Cause.FUNDING) == -180 * UNIT
+        world.time_ms += limits.HOUR_MS
+    assert started == [False, False, True, False, False]
+    # 100 is less than half of what it needs: the fund took it over at 59,900
+    assert (qty(world, ann), equity(world, ann)) == (0, 0)
+    assert (qty(world, FUND), equity(world, FUND)) == (10_000, 100_100 * UNIT)
     assert audit(world.exchange) == []
