@@ -53,7 +53,6 @@ def settle(state: State, market: Market, time_ms: int, out: list[Event]) -> None
         if holding.position.qty:
             close(state, holding, price, out)
     market.open_interest = 0
-    market.set_funding(0, 0)
     market.own_status = SETTLED
     market.set_status(state.venue_status)
     out.append(MarketSettled(market.market_id, price))

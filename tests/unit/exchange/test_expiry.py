@@ -43,6 +43,7 @@ from tests.support.markets import (
     only,
 )
 from tests.support.world import USD, USD_UNIT
+from tests.unit.exchange.test_funding import empty
 
 EXPIRY_MS = HOUR_STARTS_MS
 WINDOW_MS = 10_000
@@ -105,6 +106,19 @@ def test_positions_are_closed_at_it_without_a_fee() -> None:
     assert venue.exchange.state.accounts[LONG].balance(USD).pnl == 500 * USD_UNIT
     assert venue.market().open_interest == 0
     assert audit(venue.exchange) == []
+
+
+def test_nobody_is_watched_in_a_settled_market() -> None:
+    """EXP-005: no alarm is left in it."""
+    venue = Venue(DATED)
+    venue.do(SetRulesVersion(2))
+    empty(venue, LONG, 20_000 * USD_UNIT)
+    venue.trade(BTC_LOTS)
+    venue.at(EXPIRY_MS - WINDOW_MS)
+    watch = venue.market().watch
+    assert len(watch.low) + len(watch.high) == 2
+    venue.at(EXPIRY_MS)
+    assert len(watch.low) + len(watch.high) == 0
 
 
 def test_isolated_margin_returns() -> None:
