@@ -22,7 +22,7 @@ from exchange.events import (
     PositionChanged,
     TransferRepeated,
 )
-from exchange.limits import ACCOUNTS_PER_OWNER_MAX, FUND_ACCOUNT_ID, MONEY_MAX, REFERENCE_LENGTH_MAX
+from exchange.limits import ACCOUNTS_PER_OWNER_MAX, FUND_ACCOUNT_ID, MONEY_MAX, PROVIDERS_MAX, REFERENCE_LENGTH_MAX
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, State, Transfer
 
@@ -139,7 +139,7 @@ def apply_leverage(holding: Holding, leverage_e2: int, out: list[Event]) -> None
 def set_margin_mode(state: State, command: SetMarginMode, out: list[Event]) -> None:
     """Make an account isolated or cross."""
     account = state.accounts.get(command.account_id)
-    if account is None:
+    if account is None or command.account_id == FUND_ACCOUNT_ID:
         refuse(Reject.UNKNOWN_ACCOUNT, out)
         return
     if account.is_provider and command.is_isolated:
@@ -165,6 +165,9 @@ def set_liquidity_provider(state: State, command: SetLiquidityProvider, out: lis
         return
     if account.is_isolated and command.is_provider:
         refuse(Reject.ONLY_CROSS, out)
+        return
+    if command.is_provider and not account.is_provider and len(state.providers) >= PROVIDERS_MAX:
+        refuse(Reject.TOO_MANY_PROVIDERS, out)
         return
     account.is_provider = command.is_provider
     if command.is_provider:

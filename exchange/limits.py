@@ -38,6 +38,8 @@ TERMS_NOTICE_MS: Final = 3_600_000
 BRACKETS_MAX: Final = 32
 WEIGHT_MAX: Final = 10**6
 OPTION_MODELS_MAX: Final = 256
+PROVIDERS_MAX: Final = 200
+"""Liquidity providers: each failing position asks them all."""
 LIQUIDATIONS_PER_TICK_MAX: Final = 2_000
 SETTLED_HOURS_PER_TICK_MAX: Final = 24 * 14
 FUND_ACCOUNT_ID: Final = 0

@@ -11,7 +11,7 @@ from exchange.scopes import Scope, actionable, fund_of, scopes_of
 from exchange.slices import slice_scope, unwind_fund
 from exchange.socialisation import close_at_mark, cover
 from exchange.state import Account, Holding, Liquidation, Market, State
-from exchange.takeover import to_fund, to_providers
+from exchange.takeover import settle_orders, to_fund, to_providers
 
 
 def run(state: State, time_ms: int, out: list[Event]) -> bool:
@@ -109,6 +109,7 @@ def close_out(state: State, scope: Scope, holding: Holding, queues: Queues, out:
         deleverage(state, scope, holding, queues, out)
     if holding.position.qty:
         close_at_mark(state, scope, holding, out)
+    settle_orders(state, holding, out)  # what only reduced the position would open one now
 
 
 def keep_fund_whole(state: State, out: list[Event]) -> None:

@@ -35,6 +35,7 @@ class Reject(Enum):
     TOO_MANY_ORDERS = "The account has too many open orders in this market."
     NOTICE_TOO_SHORT = "Terms that ask for more margin need the notice period."
     TOO_MANY_ACCOUNTS = "The owner has too many accounts."
+    TOO_MANY_PROVIDERS = "There are enough liquidity providers."
     # position
     NO_POSITION = "There is no position to reduce."
     WRONG_SIDE = "A reduce-only order must be on the side that reduces the position."

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.order import Side, TriggerEvent
-from exchange import expiry, limits, liquidation, margins, prices
+from exchange import accounts, expiry, limits, liquidation, margins, prices
 from exchange.audit import audit
 from exchange.commands import (
     AmendMarket,
@@ -14,6 +14,7 @@ from exchange.commands import (
     ListMarket,
     PlaceOrder,
     SetLiquidityProvider,
+    SetMarginMode,
     Tick,
     UpdateIndexPrice,
 )
@@ -22,6 +23,7 @@ from exchange.events import (
     CommandRejected,
     LiquidationEnded,
     LiquidationStarted,
+    LiquidityProviderSet,
     LossSocialised,
     OrderCancelled,
     OrderTriggered,
@@ -29,6 +31,7 @@ from exchange.events import (
     Ticked,
 )
 from exchange.instrument import IndexTerms, MarketStatus
+from exchange.rejects import Reject
 from exchange.scopes import scopes_of
 from exchange.socialisation import cover
 from tests.support.ladder import (
@@ -437,3 +440,35 @@ def test_funding_makes_unsafe() -> None:
     assert (qty(world, ann), equity(world, ann)) == (0, 0)
     assert (qty(world, FUND), equity(world, FUND)) == (10_000, 100_100 * UNIT)
     assert audit(world.exchange) == []
+
+
+def test_orders_of_a_closed_position() -> None:
+    """LQN-005: a sell that only reduced goes with the position: it would open one without anything behind it."""
+    world = ladder(fund=1_000_000)
+    ann, bob = person(world, 7_000), person(world, 1_000_000)
+    trade(world, ann, bob, 100_000, 60_000)
+    world.do(PlaceOrder(ann, FLAT, Side.SELL, 50_000, 60_500_00))
+    world.move_index(1, 59_590_00)
+    assert len(holding(world, ann).orders) == 1
+    world.move_index(1, 59_300_00)
+    assert (qty(world, ann), holding(world, ann).orders) == (0, {})
+    assert audit(world.exchange) == []
+
+
+def test_bound_of_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LQN-017: there are at most so many; who is one may say so again."""
+    monkeypatch.setattr(accounts, "PROVIDERS_MAX", 2)
+    world = ladder()
+    ann, bob, cid = (person(world, 1_000, is_provider=True) for _ in range(3))
+    assert list(world.exchange.state.providers) == [ann, bob]
+    assert world.do(SetLiquidityProvider(cid, True)) == [CommandRejected(Reject.TOO_MANY_PROVIDERS)]
+    assert world.do(SetLiquidityProvider(ann, True)) == [LiquidityProviderSet(ann, True)]
+    world.do(SetLiquidityProvider(bob, False))
+    assert world.do(SetLiquidityProvider(cid, True)) == [LiquidityProviderSet(cid, True)]
+
+
+def test_the_fund_is_cross() -> None:
+    """LQN-013: the insurance fund is no isolated account, and no provider."""
+    world = ladder()
+    assert world.do(SetMarginMode(FUND, True)) == [CommandRejected(Reject.UNKNOWN_ACCOUNT, "account_id")]
+    assert world.do(SetLiquidityProvider(FUND, True)) == [CommandRejected(Reject.UNKNOWN_ACCOUNT, "account_id")]
