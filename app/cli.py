@@ -32,7 +32,7 @@ REFUSED: Final = 1
 FAULT: Final = 3
 """The world is not as it must be: no exchange, no database, wrong settings."""
 DAYS_MAX: Final = 36_500
-BENCHES: Final = ("book", "core", "journal", "http")
+BENCHES: Final = ("book", "core", "risk", "funding", "journal", "http")
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ def bench(
         list[str] | None, typer.Argument(help=f"Which ones: {', '.join(BENCHES)}. All by default.")
     ] = None,
 ) -> None:
-    """Measure the exchange: book, core, journal, signed orders over HTTP."""
+    """Measure the exchange: book, core, ticks that move prices, funding, journal, signed orders over HTTP."""
     wanted = names or list(BENCHES)
     unknown = [name for name in wanted if importlib.util.find_spec(f"bench.{name}") is None]
     if unknown:
