@@ -51,6 +51,7 @@ from tests.support.ladder import (
     trade,
     trades,
 )
+from tests.support.options import BTC_CALL, CALL
 from tests.support.world import PERP, USD, USD_UNIT, World
 
 UNIT = USD_UNIT
@@ -472,3 +473,39 @@ def test_the_fund_is_cross() -> None:
     world = ladder()
     assert world.do(SetMarginMode(FUND, True)) == [CommandRejected(Reject.UNKNOWN_ACCOUNT, "account_id")]
     assert world.do(SetLiquidityProvider(FUND, True)) == [CommandRejected(Reject.UNKNOWN_ACCOUNT, "account_id")]
+
+
+@pytest.mark.parametrize("is_hedged", [True, False])
+def test_hedge_expires(is_hedged: bool) -> None:
+    """LQN-036: a short call and a long dated future; the rise after the future's expiry is the call's alone.
+
+    At 66,000 the call is worth some 6,000 and needs 0.02 U + 6,000. With 8,000 the account had 8,000 still while it was
+    hedged, and has 5,000 when the future is gone.
+    """
+    world = ladder(fund=1_000_000)
+    expires_ms = world.time_ms + 60_000 + 1_000_000 * is_hedged
+    dated = msgspec.structs.replace(
+        FLAT_BTC_PERP, symbol="FLAT_BTC_DATED", expiry_ms=expires_ms, settlement_window_ms=10_000
+    )
+    world.do(ListMarket(DATED, dated))
+    call = msgspec.structs.replace(
+        BTC_CALL, taker_fee_ppm=0, initial_slope_ppb=0, maintenance_slope_ppb=0, premium_clamp_ppm=0
+    )
+    world.do(ListMarket(CALL, call))
+    refresh(world)
+    ann, bob = person(world, 8_000), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000, DATED)
+    trade(world, bob, ann, 10_000, 30, CALL)
+    world.move_index(1, 63_000_00)
+    refresh(world, 30_000)
+    for _ in range(30):
+        refresh(world)
+    assert (qty(world, ann, DATED) == 0) is not is_hedged
+    (scope,) = scopes_of(account(world, ann))
+    assert 8_000 * UNIT < scope.equity < 8_040 * UNIT
+    world.do(PlaceOrder(bob, CALL, Side.SELL, 10_000, 6_100_00))
+    events = world.move_index(1, 66_000_00)
+    assert bool(of_type(events, LiquidationStarted)) is not is_hedged
+    # a lot's slice is counted by what it is on: a tenth of 66,000 is more than 1,000
+    assert trades(events) == ([] if is_hedged else [(6_100_00, 1_000)])
+    assert audit(world.exchange) == []
