@@ -6,7 +6,7 @@ cancel -> slices -> liquidity providers -> insurance fund -> deleveraging -> soc
 from exchange import margins, resting, shedding, watching
 from exchange.deleveraging import Queues, deleverage
 from exchange.events import CancelReason, Event, LiquidationEnded, LiquidationStarted
-from exchange.limits import FUND_ACCOUNT_ID, LIQUIDATIONS_PER_TICK_MAX
+from exchange.limits import FUND_ACCOUNT_ID, LIQUIDATIONS_PER_TICK_MAX, RULES_OF_LIQUIDATION
 from exchange.scopes import Scope, actionable, fund_of, scopes_of
 from exchange.slices import slice_scope, unwind_fund
 from exchange.socialisation import close_at_mark, cover
@@ -19,7 +19,7 @@ def run(state: State, time_ms: int, out: list[Event]) -> bool:
 
     The scope with the least equity for its maintenance margin first. Returns whether a bound left some for the next tick.
     """
-    if state.rules_version < 2:
+    if state.rules_version < RULES_OF_LIQUIDATION:
         shedding.shed_all(state, out)
         return False
     safe: list[Account] = []
