@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from engine.order import Side
 from exchange import margins
 from exchange.commands import (
+    AmendMarket,
     Command,
     Deposit,
     ListMarket,
@@ -19,17 +20,39 @@ from exchange.commands import (
     OptionModel,
     PlaceOrder,
     SetLeverage,
+    SetLiquidityProvider,
     SetMarginMode,
+    SetRulesVersion,
     Tick,
     UpdateIndexPrice,
     UpdateOptionModels,
     Withdraw,
 )
-from exchange.events import CommandRejected, Event, FundingPaid, FundingSettled, Traded
+from exchange.events import (
+    BalanceChanged,
+    CancelReason,
+    Cause,
+    CommandRejected,
+    Event,
+    FundingPaid,
+    FundingPredicted,
+    FundingSettled,
+    IndexPriceChanged,
+    LiquidationStarted,
+    LossSocialised,
+    MarkPriceChanged,
+    OptionIndexChanged,
+    OrderAccepted,
+    OrderCancelled,
+    PositionChanged,
+    StrikeChanged,
+    Traded,
+)
 from exchange.exchange import Exchange
 from exchange.instrument import Bracket, MarkMethod
 from exchange.state import Account, Holding
 from tests.property.naive_funding import NaiveFunding, each_of
+from tests.property.naive_liquidation import NaiveLiquidation
 from tests.property.naive_margin import NaiveMargin
 from tests.property.near import UNIT, ZERO, Near
 from tests.support.options import BTC_CALL, BTC_PUT, CALL, PUT
@@ -81,6 +104,16 @@ BASIS_PERP = replace(
     interest_clamp_ppm=2_000,
 )
 OPTION = {"mark_method": MarkMethod.BASIS, "impact_qty": 300}
+PRICES = (
+    IndexPriceChanged,
+    StrikeChanged,
+    OptionIndexChanged,
+    MarkPriceChanged,
+    FundingPredicted,
+    FundingSettled,
+    FundingPaid,
+    PositionChanged,
+)
 WIDTH_MAX = 2_000 * UNIT
 """A bound wider than this would prove little."""
 
@@ -117,7 +150,7 @@ class TwinDice(Dice):
         self.count += 1
         random = self.random
         roll = random.random()
-        if roll > 0.84:
+        if roll > 0.82:
             return self.prices()
         if roll < 0.30:
             command: Command = self.trade()
@@ -141,7 +174,19 @@ class TwinDice(Dice):
         book = self.world.exchange.state.markets[wish.market_id].book
         best = book.best(-1 if wish.side is Side.BUY else 1)
         price = best or self.price_near(wish.market_id)
-        return PlaceOrder(wish.account_id, wish.market_id, wish.side, wish.qty, price, leverage_e2=wish.leverage_e2)
+        order = replace(PlaceOrder(wish.account_id, wish.market_id, wish.side, wish.qty), price=price)
+        if wish.account_id != RICH and self.random.random() < 0.7:
+            return self.as_large_as_it_can(order)
+        return replace(order, leverage_e2=wish.leverage_e2)
+
+    def as_large_as_it_can(self, order: PlaceOrder) -> PlaceOrder:
+        """Make an order as large as its account carries, to some parts in a hundred."""
+        order = replace(order, qty=1, leverage_e2=self.random.choice((0, 2_000)))
+        for step in (4, 2, 1.3, 1.05):
+            larger = replace(order, qty=int(order.qty * step) + 1)
+            while self.world.exchange.check(larger, self.world.time_ms) is None and larger.qty < 10**6:
+                order, larger = larger, replace(order, qty=int(larger.qty * step) + 1)
+        return order
 
     def turn_round(self) -> PlaceOrder:
         """Offer to close a position, or a part of it, or to turn it, somewhere beyond the mark: alone or in a group."""
@@ -170,6 +215,8 @@ class TwinDice(Dice):
     def prices(self) -> list[tuple[Command, int]]:
         """Let all prices move, seldom far; then comes a tick, mostly after a second or so."""
         random = self.random
+        if random.random() < 0.5:
+            return self.slide()
         after_ms = random.choice((1_000,) * 6 + (2_000, 7_000, 25_000, 4_000_000))
         now_ms = self.world.time_ms + after_ms
         state = self.world.exchange.state
@@ -184,30 +231,69 @@ class TwinDice(Dice):
             models.append(OptionModel(market_id, max(1, market.index_price) + random.randint(0, 1_500_00), 600_000))
         return [*found, (UpdateOptionModels(tuple(models), now_ms), 0), (Tick(), 0)]
 
+    def slide(self) -> list[tuple[Command, int]]:
+        """Let an index move on in small steps, a tick after each."""
+        random = self.random
+        index = self.world.exchange.state.indices[random.choice((1, 2))]
+        step = random.choice((-8, -4, -2, 2, 4, 8))
+        found: list[tuple[Command, int]] = []
+        for number in range(1, 6):
+            price = index.price * (2_000 + step * number) // 2_000
+            time_ms = self.world.time_ms + 1_000 * number
+            found += [(UpdateIndexPrice(index.terms.index_id, 1, price, time_ms), 1_000), (Tick(), 0)]
+        return found
+
+    def amendment(self, market_id: int) -> AmendMarket:
+        """Other slopes and fees of the maker, an hour ahead."""
+        terms = self.world.exchange.state.markets[market_id].instrument
+        if self.world.exchange.state.markets[market_id].is_spot:
+            terms = replace(terms, maker_fee_ppm=self.random.choice((-100, 0, 50)))
+        else:
+            slope_ppb = self.random.choice((0, 500, 1_000, 3_000))
+            terms = replace(terms, initial_slope_ppb=slope_ppb, maintenance_slope_ppb=slope_ppb // 2)
+            terms = replace(terms, maker_fee_ppm=self.random.choice((-100, 0, 50)))
+        return AmendMarket(market_id, terms, self.world.time_ms + 3_600_000)
+
     def seldom(self) -> Command:
         random = self.random
         account_id, market_id, amount = self.account(), self.market(), random.choice((0, 10**8, 10**10, 10**12))
-        roll = random.randint(0, 5)
+        roll = random.randint(0, 7)
         if roll == 0:
             return Deposit(f"r{self.count}", random.choice((0, account_id)), USD, amount + 10**9)
         if roll == 1:
-            account = self.world.exchange.state.accounts[account_id]
-            return Withdraw(f"r{self.count}", account_id, USD, max(1, margins.withdrawable(account, USD) - amount))
+            account = self.world.exchange.state.accounts[random.choice((account_id, ALONE, self.accounts[-1]))]
+            left = random.choice((0, amount))
+            wish = max(1, margins.withdrawable(account, USD) - left)
+            return Withdraw(f"r{self.count}", account.account_id, USD, wish)
         if roll == 2:
             return SetLeverage(account_id, market_id, random.choice((100, 300, 1_000, 2_000, 5_000)))
         if roll == 3:
             return SetMarginMode(account_id, random.random() < 0.5)
+        if roll == 4:
+            return self.amendment(market_id)
         return MoveMargin(random.choice((ISOLATED, ALONE, BESIDE)), market_id, random.choice((-1, 1)) * amount)
 
 
-class Pair:
-    """The exchange and its twin, told the same."""
+def is_before_tests(event: Event) -> bool:
+    """Tell whether an event of a tick comes before anybody's margin is tested: prices, funding, orders of a day that is over."""
+    if isinstance(event, BalanceChanged):
+        return event.cause in (Cause.FUNDING, Cause.INSURANCE) or (event.cause is Cause.TRANSFER and not event.order_id)
+    if isinstance(event, OrderCancelled):
+        return event.reason is CancelReason.EXPIRED
+    return isinstance(event, PRICES)
 
-    def __init__(self, seed: int, counts: Counts) -> None:
-        self.world = opening({REGULAR: 9_000, SIBLING: 3_000, SECOND: 4_000, ISOLATED: 2_000, RICH: 400_000})
+
+class Pair:
+    """The exchange and its twin, told the same. With `has_ladder` under the rules of liquidation."""
+
+    def __init__(self, seed: int, counts: Counts, *, has_ladder: bool = False) -> None:
+        self.has_ladder = has_ladder
+        self.is_over = False
+        self.world = opening({REGULAR: 2_500, SIBLING: 700, SECOND: 900, ISOLATED: 800, RICH: 400_000})
         self.counts = counts
         self.twin = NaiveMargin()
         self.funding = NaiveFunding(self.twin)
+        self.ladder = NaiveLiquidation(self.twin)
         self.dice = TwinDice(Random(seed), self.world)
         replayed = Exchange()
         for time_ms, command in self.world.journal:
@@ -221,8 +307,11 @@ class Pair:
             self.do(ListMarket(market_id, instrument))
         for account_id, owner_id in ((ALONE, SECOND), (BESIDE, BESIDE)):
             self.do(OpenAccount(f"account {account_id}", owner_id))
-            self.do(Deposit(f"usd {account_id}", account_id, USD, 3_000 * USD_UNIT))
+            self.do(Deposit(f"usd {account_id}", account_id, USD, 600 * USD_UNIT))
             self.do(SetMarginMode(account_id, True))
+        if has_ladder:
+            self.do(SetRulesVersion(2))
+            self.do(SetLiquidityProvider(RICH, bool(seed % 3)))
         self.world.time_ms += 1_000
 
     def do(self, command: Command, after_ms: int = 0) -> list[Event]:
@@ -239,7 +328,14 @@ class Pair:
         if events and isinstance(events[0], CommandRejected):
             return
         paid: list[FundingPaid] = []
+        is_tested = not isinstance(command, Tick) or not self.has_ladder
         for event in events:
+            if not is_tested and not is_before_tests(event):
+                self.find_unsafe(events)
+                is_tested = True
+            if isinstance(event, LossSocialised):
+                self.is_over = True  # the twin does not follow any further
+                return
             if isinstance(event, FundingPaid):
                 paid.append(event)
             elif isinstance(event, FundingSettled):
@@ -247,7 +343,18 @@ class Pair:
                 paid = []
             else:
                 self.twin.take(event)
+                self.ladder.take(event)
         self.twin.take_command(command)
+        self.ladder.end_slices()
+
+    def find_unsafe(self, events: list[Event]) -> None:
+        """A tick, having made its prices and funding, finds the scopes that the twin finds."""
+        computed_ms = {index_id: index.computed_ms for index_id, index in self.world.exchange.state.indices.items()}
+        found, near = self.ladder.found(self.world.time_ms, computed_ms)
+        started = [event for event in events if isinstance(event, LiquidationStarted)]
+        assert {(event.account_id, event.market_id) for event in started} - near == found
+        self.counts.compared["scope in a tick"] += len(list(self.twin.scopes()))
+        self.counts.seen["scopes too near to tell"] += len(near)
 
     def settle(self, event: FundingSettled, paid: list[FundingPaid]) -> None:
         market = self.twin.markets[event.market_id]
@@ -278,7 +385,8 @@ class Pair:
 
     def turn(self) -> None:
         for command, after_ms in self.dice.turn():
-            self.do(command, after_ms)
+            if not self.is_over:
+                self.do(command, after_ms)
 
     def keys(self) -> list[tuple[int, int]]:
         return [(a, m) for a, account in self.twin.accounts.items() for m in account.positions]
@@ -290,6 +398,11 @@ class Pair:
         """Count what happened: a history in which nothing does proves nothing."""
         seen = self.counts.seen
         seen.update(type(event).__name__ for event in events)
+        seen["slices"] += len([1 for event in events if isinstance(event, OrderAccepted) and event.is_liquidation])
+        seen["fills of slices"] += len([1 for event in events if isinstance(event, Traded) and event.is_liquidation])
+        started = [event for event in events if isinstance(event, LiquidationStarted)]
+        seen["isolated liquidations"] += len([event for event in started if event.market_id])
+        seen["cross liquidations"] += len([event for event in started if not event.market_id])
         if not any(isinstance(event, Traded) for event in events):
             return
         for key, old in before.items():
@@ -309,6 +422,8 @@ class Pair:
 
     def compare(self) -> None:
         """Compare all that there is."""
+        if self.is_over:
+            return
         state = self.world.exchange.state
         assert set(self.twin.orders) == set(state.orders)
         for account in state.accounts.values():

@@ -249,11 +249,13 @@ class NaiveMargin:
         self.move_margin(event.account_id, event.market_id, gap)
 
     def trade(self, event: Traded) -> None:
-        """Both sides of a trade; the maker's rebate is at most the taker's fee."""
+        """Both sides of a trade; the maker's rebate is at most the taker's fee, and a slice pays none."""
         market = self.markets[event.market_id]
         terms = market.terms
         qty, price = market.qty(event.qty), market.price(event.price)
         taker_fee = Near.of(market.fee(qty, price, terms.taker_fee_ppm)).rounded_up()
+        if event.is_liquidation:
+            taker_fee = ZERO
         maker_fee = larger(Near.of(market.fee(qty, price, terms.maker_fee_ppm)).rounded_up(), -taker_fee)
         for is_taker, account_id, order_id, leaves, fee in (
             (False, event.maker_account_id, event.maker_order_id, event.maker_leaves, maker_fee),
@@ -265,7 +267,8 @@ class NaiveMargin:
                 self.credit(account_id, terms.base_asset, Near.of(sign * qty), is_outside=True)
                 self.credit(account_id, terms.quote_asset, value.times(-sign), is_outside=True)
             else:
-                self.fill(account_id, market, sign, event.qty, value, price=price, fee=fee)
+                is_forced = is_taker and event.is_liquidation
+                self.fill(account_id, market, sign, event.qty, value, price=price, fee=fee, is_forced=is_forced)
             self.credit(account_id, terms.quote_asset, -fee, is_outside=True)
             if not market.is_spot:
                 position = self.position(account_id, event.market_id)
@@ -276,9 +279,18 @@ class NaiveMargin:
                 del self.orders[order_id]
 
     def fill(
-        self, account_id: int, market: NaiveMarket, sign: int, lots: int, value: Near, *, price: Fraction, fee: Near
+        self,
+        account_id: int,
+        market: NaiveMarket,
+        sign: int,
+        lots: int,
+        value: Near,
+        *,
+        price: Fraction,
+        fee: Near,
+        is_forced: bool = False,
     ) -> None:
-        """A fill closes first, then opens. A close of x frees margin x // q and its pnl."""
+        """A fill closes first, then opens. A close of x frees margin x // q and its pnl; a forced one none before the end."""
         account = self.accounts[account_id]
         position = self.position(account_id, market.market_id)
         asset_id = market.terms.quote_asset
@@ -286,10 +298,13 @@ class NaiveMargin:
         closing = max(0, min(lots, -position.lots * sign))
         opening = lots - closing
         pnl = share = ZERO
+        closed, opened = value.times(Fraction(closing, lots)), value.times(Fraction(opening, lots))
+        if closed.exact % UNIT:  # lots taken over for a sum of money
+            closed, opened = closed.rounded_down(), opened.rounded_up()
         stays = 1 - Fraction(closing, abs(position.lots)) if closing else Fraction(1)
         if closing:
             released = position.entry.times(1 - stays)
-            pnl = value.times(-sign * Fraction(closing, lots)) - (released.rounded() if stays else released)
+            pnl = closed.times(-sign) - (released.rounded() if stays else released)
             position.entry = position.entry.times(stays).rounded() if stays else ZERO
             position.realized = position.realized + pnl
             self.credit(account_id, asset_id, pnl)
@@ -297,11 +312,12 @@ class NaiveMargin:
             share = position.margin.times(stays).rounded_up() if stays else ZERO
         before = self.initial(account_id, market.market_id)
         if opening:
-            position.entry = position.entry + value.times(sign * Fraction(opening, lots))
+            position.entry = position.entry + opened.times(sign)
             position.lots += sign * opening
         if closing and account.is_isolated:
             # a loss beyond the freed share, and the fee, are paid by the margin that stays, never by the balance
-            left = share if opening else smaller(share, position.margin + pnl - fee)
+            paid = position.margin + pnl - fee
+            left = share if opening else paid if is_forced and stays else smaller(share, paid)
             self.credit(account_id, asset_id, position.margin - left)
             position.margin = left
         if opening and account.is_isolated:
