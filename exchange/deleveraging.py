@@ -14,38 +14,21 @@ from risk.liquidation import part_of_value
 
 
 @final
-class Queue:
-    """One side's positions in the order of deleveraging, the first last. `version` is what it was made under."""
-
-    __slots__ = ("holdings", "version")
-
-    def __init__(self, market: Market, sign: int, version: int) -> None:
-        self.version: int = version
-        self.holdings: list[Holding] = ranked(market, sign)
-        self.holdings.reverse()
-
-
-@final
 class Queues:
-    """The orders of deleveraging by market and side (+1 longs), each made when it is first asked for in a tick.
+    """The orders of deleveraging by market and side (+1 longs), each made when it is first asked for in a tick."""
 
-    `version` changes when a side may have got another position, by a fill or a take-over.
-    """
-
-    __slots__ = ("lists", "version")
+    __slots__ = ("lists",)
 
     def __init__(self) -> None:
-        self.version: int = 0
-        self.lists: dict[tuple[int, int], Queue] = {}
+        self.lists: dict[tuple[int, int], list[Holding]] = {}
 
-    def first(self, market: Market, sign: int) -> Queue:
-        """Return one side's order; some of its positions may have gone since it was made."""
-        queue = self.lists.get((market.market_id, sign))
-        return queue if queue is not None else self.renewed(market, sign)
-
-    def renewed(self, market: Market, sign: int) -> Queue:
-        """Return one side's order as it is now."""
-        queue = self.lists[(market.market_id, sign)] = Queue(market, sign, self.version)
+    def queue(self, market: Market, sign: int) -> list[Holding]:
+        """Return one side's positions, the first to go last; some may have gone since it was made."""
+        key = (market.market_id, sign)
+        queue = self.lists.get(key)
+        if queue is None:
+            queue = self.lists[key] = ranked(market, sign)
+            queue.reverse()
         return queue
 
 
@@ -77,24 +60,14 @@ def deleverage(state: State, scope: Scope, holding: Holding, queues: Queues, out
 
     Who could not bear it, or is unsafe already, is passed over.
     """
-    market = holding.market
     sign = 1 if holding.position.qty > 0 else -1
-    queue = queues.first(market, -sign)
-    go_through(state, scope, holding, queue, out)
-    if holding.position.qty and queue.version != queues.version:
-        go_through(state, scope, holding, queues.renewed(market, -sign), out)
-
-
-def go_through(state: State, scope: Scope, holding: Holding, queue: Queue, out: list[Event]) -> None:
-    """Close a position against a queue, from its front; who has no opposite position any more is taken out of it."""
-    sign = 1 if holding.position.qty > 0 else -1
-    holdings = queue.holdings
-    at = len(holdings)
+    queue = queues.queue(holding.market, -sign)
+    at = len(queue)
     while holding.position.qty and at:
         at -= 1
-        other = holdings[at]
+        other = queue[at]
         if other.position.qty * sign >= 0:
-            del holdings[at]
+            del queue[at]
         elif other.account is not scope.account:
             close_against(state, scope, holding, other, out)
 

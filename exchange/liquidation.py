@@ -93,18 +93,15 @@ def step(state: State, scope: Scope, queues: Queues, time_ms: int, out: list[Eve
             close_out(state, scope, holding, queues, out)
         return
     liquidation = state.liquidations[scope.key]
-    if time_ms >= liquidation.due_ms and slice_scope(state, scope, liquidation, time_ms, out):
-        queues.version += 1
+    if time_ms >= liquidation.due_ms:
+        slice_scope(state, scope, liquidation, time_ms, out)
 
 
 def close_out(state: State, scope: Scope, holding: Holding, queues: Queues, out: list[Event]) -> None:
     """Get rid of all of a position: liquidity providers, the insurance fund, the opposite side, everybody."""
     if not scope.is_fund:
-        qty = holding.position.qty
         to_providers(state, scope, holding, out)
         to_fund(state, scope, holding, out)
-        if holding.position.qty != qty:
-            queues.version += 1
     if holding.position.qty:
         deleverage(state, scope, holding, queues, out)
     if holding.position.qty:

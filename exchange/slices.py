@@ -25,11 +25,8 @@ def next_second(time_ms: int) -> int:
     return (time_ms // TICK_MS + 1) * TICK_MS
 
 
-def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: int, out: list[Event]) -> bool:
-    """Send one slice of a scope: of its largest position, or of the next one after a slice that met nothing.
-
-    Returns whether it met anything.
-    """
+def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: int, out: list[Event]) -> None:
+    """Send one slice of a scope: of its largest position, or of the next one after a slice that met nothing."""
     positions = actionable(scope, time_ms)
     untried = [holding for holding in positions if holding.market.market_id not in liquidation.tried]
     if not untried:
@@ -39,9 +36,8 @@ def slice_scope(state: State, scope: Scope, liquidation: Liquidation, time_ms: i
     holding = untried[0]
     if slice_position(state, scope, holding, time_ms, out):
         liquidation.tried.clear()
-        return True
-    liquidation.tried.append(holding.market.market_id)
-    return False
+    else:
+        liquidation.tried.append(holding.market.market_id)
 
 
 def slice_position(state: State, scope: Scope, holding: Holding, time_ms: int, out: list[Event]) -> bool:

@@ -21,19 +21,21 @@ from exchange.commands import (
 from exchange.events import (
     Cause,
     CommandRejected,
+    Event,
     LiquidationEnded,
     LiquidationStarted,
     LiquidityProviderSet,
     LossSocialised,
     OrderCancelled,
     OrderTriggered,
+    PositionDeleveraged,
     PositionTakenOver,
     Ticked,
 )
 from exchange.instrument import IndexTerms, MarketStatus
 from exchange.rejects import Reject
 from exchange.scopes import scopes_of
-from exchange.socialisation import cover
+from exchange.socialisation import collect_equity, cover
 from tests.support.ladder import (
     FLAT,
     FLAT_BTC_PERP,
@@ -52,7 +54,7 @@ from tests.support.ladder import (
     trades,
 )
 from tests.support.options import BTC_CALL, CALL
-from tests.support.world import PERP, USD, USD_UNIT, World
+from tests.support.world import PERP, SPOT, USD, USD_UNIT, World
 
 UNIT = USD_UNIT
 
@@ -509,3 +511,71 @@ def test_hedge_expires(is_hedged: bool) -> None:
     # a lot's slice is counted by what it is on: a tenth of 66,000 is more than 1,000
     assert trades(events) == ([] if is_hedged else [(6_100_00, 1_000)])
     assert audit(world.exchange) == []
+
+
+def test_the_pace_of_unwinding_is_forgotten() -> None:
+    """LQN-015: of what the fund has sold nothing is kept."""
+    world = ladder(fund=100_000)
+    ann, bob = person(world, 1_000), person(world, 1_000_000)
+    trade(world, ann, bob, 150, 60_000)
+    holding(world, ann).quote.amount -= 990 * UNIT
+    holding(world, bob).quote.amount += 990 * UNIT
+    world.do(PlaceOrder(bob, FLAT, Side.BUY, 1_000, 57_900_00))
+    events = world.move_index(1, 58_000_00)
+    # 870 USD: less than a slice
+    assert trades(events) == [(57_900_00, 150)]
+    assert list(world.exchange.state.liquidations) == [(FUND, FLAT)]
+    refresh(world)
+    assert world.exchange.state.liquidations == {}
+
+
+def test_equity_of_an_isolated_winner() -> None:
+    """LQN-031: an isolated position gives its share from the margin, and where that ends from the profit."""
+    world = ladder(is_empty=True)
+    ann, bob = person(world, 10_000, is_isolated=True), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000, leverage_e2=10_000)
+    world.move_index(1, 66_000_00)
+    # 9,400 beside the position, 600 in it and 6,000 of profit; another market's loss takes three quarters of all
+    state = world.exchange.state
+    holding(world, bob).quote.amount -= 994_000 * UNIT
+    state.treasuries[USD].fees += 994_000 * UNIT
+    state.unwatched[bob] = account(world, bob)
+    out: list[Event] = []
+    assert collect_equity(state, USD, 12_000 * UNIT, out) == 12_000 * UNIT
+    state.treasuries[USD].fees += 12_000 * UNIT
+    mine = holding(world, ann)
+    assert mine.quote.amount == 2_350 * UNIT
+    assert (mine.position.margin, margins.unrealized(mine)) == (0, 1_650 * UNIT)
+    assert mine.position.owner.value == mine.position.entry_notional == 64_350 * UNIT
+    assert ledger(out, ann, Cause.SOCIALISATION) == -7_650 * UNIT
+    assert audit(world.exchange) == []
+
+
+def test_shares_shed_orders() -> None:
+    """LQN-031: an order that an account no longer carries after its share goes at once, a spot order's lock too."""
+    world = ladder(is_empty=True)
+    ann, bob = person(world, 1_000), person(world, 1_000, is_isolated=True)
+    world.do(PlaceOrder(ann, FLAT, Side.BUY, 10_000, 59_000_00))
+    world.do(PlaceOrder(bob, SPOT, Side.BUY, 160, 60_000_00))
+    assert (len(holding(world, ann).orders), len(holding(world, bob, SPOT).orders)) == (1, 1)
+    out: list[Event] = []
+    assert collect_equity(world.exchange.state, USD, 1_000 * UNIT, out) == 1_000 * UNIT
+    world.exchange.state.treasuries[USD].fees += 1_000 * UNIT
+    assert (holding(world, ann).orders, holding(world, bob, SPOT).orders) == ({}, {})
+    assert (equity(world, ann), equity(world, bob)) == (500 * UNIT, 500 * UNIT)
+    assert audit(world.exchange) == []
+
+
+def test_isolated_positions_of_one_account() -> None:
+    """LQN-024: with the same ratio by account id, then by market id; each is a scope of its own."""
+    world = ladder()
+    ann, bob = person(world, 10_000, is_isolated=True), person(world, 1_000_000)
+    trade(world, ann, bob, 10_000, 60_000, leverage_e2=5_000)
+    trade(world, ann, bob, 20_000, 3_000, FLAT_ETH, leverage_e2=5_000)
+    world.do(UpdateIndexPrice(2, 1, 2_940_00, world.time_ms + 1_000))
+    events = world.move_index(1, 58_800_00)
+    closed = [
+        event.market_id for event in of_type(events, PositionDeleveraged) if isinstance(event, PositionDeleveraged)
+    ]
+    assert closed == [FLAT, FLAT_ETH]
+    assert equity(world, ann) == 7_600 * UNIT
