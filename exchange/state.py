@@ -147,7 +147,8 @@ class Premium:
     """The funding samples of a market's running hour, one a second.
 
     `total` adds up `seconds` samples (futures: premium at 10^-12; options: price units at 10^-12 for each unit of price);
-    `last` is the latest, taken at `last_ms`. `hour_ms` is the start of the running hour, 0 before the first sample.
+    `last` is the latest. `hour_ms` is the start of the running hour, 0 before the first sample. `last_ms` is the second in which
+    anything of the market was sampled last, the basis of one without funding too.
     """
 
     __slots__ = ("hour_ms", "last", "last_ms", "seconds", "total")
