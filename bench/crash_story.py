@@ -56,6 +56,7 @@ class Minute:
     ticks: int = 0
     tick_s: float = 0.0
     tick_worst_s: float = 0.0
+    gap_worst_ms: int = 0
     commands: int = 0
 
 
@@ -163,10 +164,11 @@ class Story:
             "|---|---:|",
             *[f"| {name} | {_plain(value)} |" for name, value in figures.items()],
             "",
-            f"Each {STEP_MINUTES} minutes of the exchange's time; amounts in USD at the mark or the bankruptcy price:",
+            f"Each {STEP_MINUTES} minutes of the exchange's time; amounts in USD at the mark or the bankruptcy price; `latest` is the longest time between "
+            "two ticks, in the exchange's ms:",
             "",
-            "| minute | mark | open | begun | slices | providers | fund takes | deleveraged | socialised | fund | ticks | ms a tick | worst ms |",
-            "|" + "---:|" * 13,
+            "| minute | mark | open | begun | slices | providers | fund takes | deleveraged | socialised | fund | ticks | ms a tick | worst ms | latest ms |",
+            "|" + "---:|" * 14,
         ]
         for at in range(0, len(self.minutes), STEP_MINUTES):
             lines.append(self._row(at, self.minutes[at : at + STEP_MINUTES]))
@@ -191,6 +193,7 @@ class Story:
             f"{ticks:,}",
             f"{1e3 * sum(one.tick_s for one in some) / max(1, ticks):.2f}",
             f"{1e3 * max(one.tick_worst_s for one in some):.2f}",
+            f"{max(one.gap_worst_ms for one in some):,}",
         ]
         return "| " + " | ".join(cells) + " |"
 
@@ -258,7 +261,9 @@ class Reader:
         minute.commands += 1
         if isinstance(command, Tick):
             story.tick_s.append(seconds)
-            story.gaps_ms.append(time_ms - self.tick_ms)
+            gap_ms = time_ms - self.tick_ms
+            story.gaps_ms.append(gap_ms)
+            minute.gap_worst_ms = max(minute.gap_worst_ms, gap_ms)
             self.tick_ms = time_ms
             minute.ticks += 1
             minute.tick_s += seconds
