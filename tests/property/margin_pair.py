@@ -202,6 +202,8 @@ class TwinDice(Dice):
         side = Side.SELL if holding.position.qty > 0 else Side.BUY
         away = market.mark_price * random.randint(1, 60) // 1_000 * (1 if side is Side.SELL else -1)
         price = max(1, (market.mark_price + away) // market.tick) * market.tick
+        if random.random() < 0.4:
+            price = market.book.best(1 if side is Side.SELL else -1) or price
         return PlaceOrder(
             holding.account.account_id,
             market.market_id,
@@ -300,7 +302,7 @@ class Pair:
             self.read(command, replayed.apply(command, time_ms))
         for market_id, instrument in (
             (CALL, replace(BTC_CALL, **OPTION)),
-            (PUT, replace(BTC_PUT, **OPTION)),
+            (PUT, replace(BTC_PUT, maker_fee_ppm=50, **OPTION)),
             (TIERED, TIERED_PERP),
             (BASIS, BASIS_PERP),
         ):

@@ -12,11 +12,11 @@ MUST_HAPPEN = {
     "partial closes": 60,
     "isolated partial closes": 5,
     "short calls": 20,
-    "short puts": 20,
+    "short puts": 8,
     "long options": 50,
     "reserves beside a position": 250,
     "unsafe scopes": 10,
-    "unsafe isolated scopes": 5,
+    "unsafe isolated scopes": 3,
     "funding payments": 10,
     "rates": 500,
 }
