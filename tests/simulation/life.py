@@ -21,6 +21,7 @@ from exchange.events import (
 )
 from exchange.exchange import Exchange
 from exchange.snapshot import decode, encode, hash_of
+from tests.simulation import fairness
 from tests.simulation.crowd import Crowd
 from tests.simulation.ledger import LawBroken, Ledger
 from tests.simulation.terms import opening
@@ -114,6 +115,7 @@ class Life:
         start = time.perf_counter()
         events = self.exchange.apply(command, self.time_ms)
         self.seconds_in_core += time.perf_counter() - start
+        fairness.check(events, self.ledger)
         self.ledger.take(self.exchange, command, events)
         self.note(command, events)
         if self.count % AUDIT_EVERY == 0:

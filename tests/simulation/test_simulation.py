@@ -10,12 +10,18 @@ from exchange.events import (
     BalanceChanged,
     Cause,
     Event,
+    FundingPaid,
+    FundingSettled,
+    LossShared,
+    LossSocialised,
     MarketListed,
     MarkPriceChanged,
     PositionChanged,
     PositionTakenOver,
+    Traded,
 )
 from exchange.exchange import Exchange
+from tests.simulation import fairness
 from tests.simulation.kinds import missing, required
 from tests.simulation.ledger import LawBroken, Ledger
 from tests.simulation.life import Life, replay
@@ -39,7 +45,7 @@ ALWAYS = (
 """What a short life sees, at least in one of the seeds."""
 
 
-@pytest.mark.spec("SIM-001", "SIM-002", "SIM-003", "SIM-004")
+@pytest.mark.spec("SIM-001", "SIM-002", "SIM-003", "SIM-004", "SIM-006")
 def test_short_lives() -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS:
@@ -116,3 +122,22 @@ def test_a_fund_below_zero_is_found() -> None:
     long: list[Event] = [PositionTakenOver(RICH, 0, 9, 1, 100_100, 1_001), PositionChanged(0, 9, 1, 100_100, 0)]
     with pytest.raises(LawBroken, match="fund is below zero by -100"):
         ledger.take(exchange, Deposit("", 0, USD, 1), [*long, PositionChanged(RICH, 9, -1, -100_100, 0)])
+
+
+@pytest.mark.spec("SIM-006")
+@pytest.mark.parametrize(
+    "events, words",
+    [
+        ([BalanceChanged(RICH, USD, -1, 0, Cause.FUNDING, PERP)], "no position there"),
+        ([FundingSettled(PERP, 0, 0, 0, 0, 10, 9, 0, 0)], "does not add up"),
+        ([FundingPaid(RICH, PERP, -10), FundingSettled(PERP, 0, 0, 0, 0, 9, 9, 0, 0)], "payments are others"),
+        ([FundingPaid(RICH, PERP, -10)], "no hour settled"),
+        ([LossSocialised(RICH, PERP, 5, 5, 0, 0), LossShared(RICH, PERP, 4)], "5 of losses to share, 4 shared"),
+        ([Traded(1, PERP, 1, 1, 1, 1, 1, 0, -3, 0, 2, 2, 0, 2, 0)], "rebate is larger"),
+        ([Traded(1, PERP, 1, 1, 1, 1, 1, 0, 0, 0, 2, 2, 0, 2, 0, True)], "slice pays"),
+    ],
+)
+def test_unfair_events_are_found(events: list[Event], words: str) -> None:
+    ledger, _ = books()
+    with pytest.raises(LawBroken, match=words):
+        fairness.check(events, ledger)
