@@ -1,7 +1,7 @@
 """The exchange and its twin of exact fractions, told the same random commands and compared."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -9,7 +9,7 @@ from random import Random
 from msgspec.structs import replace
 
 from engine.order import Side
-from exchange import margins
+from exchange import margins, views
 from exchange.commands import (
     AmendMarket,
     Command,
@@ -481,6 +481,43 @@ class Pair:
         self.same("order reserve", margins.order_margin(holding), twin.reserve(*where), *where)
         if holding.orders and position.qty:
             self.counts.seen["reserves beside a position"] += 1
+        if position.qty:
+            self.compare_prices(account_id, market_id, position.qty)
+
+    def compare_prices(self, account_id: int, market_id: int, qty: int) -> None:
+        """A price unit to the safe side of the price that is shown nothing fails, one beyond it something does."""
+        view = views.position(self.world.exchange, account_id, market_id)
+        assert view is not None
+        market = self.twin.markets[market_id]
+        scope = self.ladder.scope_of(account_id, market_id)
+        sign = 1 if qty > 0 else -1
+        for name, price, margin in (
+            ("liquidation price", view.liquidation_price, self.ladder.maintenance),
+            ("bankruptcy price", view.bankruptcy_price, lambda *_: ZERO),
+        ):
+            inside, beyond = (
+                self.left_at(market_id, price + step, scope, account_id, margin) for step in (sign, -sign)
+            )
+            where = account_id, market_id, price, qty
+            if market.is_option and market.price(price) > market.underlying:
+                continue  # worth more than what it is on: there a put's margin follows another rule, and no mark gets there
+            if price:
+                assert inside.high >= 0, f"{name} of {where}: {inside}"
+                assert beyond.low < 0, f"{name} of {where}: {beyond}"
+                self.counts.seen[name] += 1
+            elif sign > 0:
+                assert inside.high >= 0, f"{name} of {where}: {inside}"
+            self.counts.compared[name] += 1
+
+    def left_at(
+        self, market_id: int, price: int, scope: int, account_id: int, margin: Callable[[int, int], Near]
+    ) -> Near:
+        """What a scope would have beyond a margin if only this mark were another."""
+        market = self.twin.markets[market_id]
+        mark, market.mark = market.mark, market.price(max(0, price))
+        left = self.ladder.equity(account_id, scope) - margin(account_id, scope)
+        market.mark = mark
+        return left
 
     def compare_unsafe(self) -> None:
         """The scopes below maintenance are the same."""
