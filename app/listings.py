@@ -3,8 +3,9 @@
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, TypeAlias, final
 
 import msgspec
 
@@ -12,11 +13,42 @@ from app.faults import Fault
 from app.problems import Malformed
 from app.wire import MONEY_DECIMALS, money, steps
 from exchange.commands import Command, ListAsset, ListIndex, ListMarket
-from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind
+from exchange.instrument import Asset, Bracket, IndexTerms, Instrument, InstrumentKind, MarkMethod
 from exchange.limits import PRICE_MAX, QTY_MAX
+from exchange.listings import are_numbers_sound, are_rates_sound, is_index_sound
 
 MARKETS_FILE: Final = Path(__file__).with_name("markets.toml")
 PPM: Final = 1_000_000
+RATES: Final = (
+    "range_ppm",
+    "maker_fee_ppm",
+    "taker_fee_ppm",
+    "initial_ppm",
+    "maintenance_ppm",
+    "initial_slope_ppb",
+    "maintenance_slope_ppb",
+    "leverage_max",
+    "mark_clamp_ppm",
+    "fair_margin_ppm",
+    "premium_clamp_ppm",
+    "funding_period_h",
+    "interest_ppm",
+    "interest_clamp_ppm",
+    "is_premium_on_mark",
+    "strike_ppm",
+    "intrinsic_floor_ppm",
+    "range_floor_ppm",
+    "fee_cap_ppm",
+    "short_initial_ppm",
+    "short_initial_min_ppm",
+    "short_maintenance_ppm",
+    "settlement_window_ms",
+    "liquidation_fee_ppm",
+    "liquidation_slice_ppm",
+)
+"""Terms that the table gives as the instrument has them."""
+
+_Rows: TypeAlias = dict[str, dict[str, Any]]
 
 
 @final
@@ -33,6 +65,7 @@ class _IndexRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_decimals: int
     start: str
     single_source: bool = False
+    weights: tuple[tuple[int, int], ...] = ()
 
 
 class _MarketRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,14 +87,37 @@ class _MarketRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maintenance_slope_ppb: int
     leverage_max: int
     qty_min: str = ""  # absent: one lot
+    mark_method: str = "INDEX"
+    mark_clamp_ppm: int = 0
+    fair_margin_ppm: int = 1_000
+    premium_clamp_ppm: int = 0
+    funding_period_h: int = 10
+    interest_ppm: int = 0
+    interest_clamp_ppm: int = 0
+    is_premium_on_mark: bool = False
+    strike_ppm: int = 0
+    intrinsic_floor_ppm: int = 500
+    range_floor_ppm: int = 0
+    fee_cap_ppm: int = 0
+    short_initial_ppm: int = 0
+    short_initial_min_ppm: int = 0
+    short_maintenance_ppm: int = 0
+    brackets: tuple[tuple[str, int, int], ...] = ()  # up to this notional: initial and maintenance ppm
+    expiry: datetime | None = None
+    settlement_window_ms: int = 1_800_000
+    liquidation_fee_ppm: int = 2_500
+    liquidation_slice_ppm: int = 100_000
+    liquidation_slice_min: str = "1000"
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    defaults: dict[str, dict[str, int | str]]
+    defaults: _Rows
     assets: dict[str, int]
     indices: dict[str, _IndexRow]
-    futures: dict[str, dict[str, int | str]]
-    spot: dict[str, dict[str, int | str]]
+    futures: _Rows
+    calls: _Rows
+    puts: _Rows
+    spot: _Rows
 
 
 @final
@@ -78,13 +134,21 @@ class Listings:
     starts: Mapping[int, int]
 
     def missing(
-        self, *, asset_ids: Collection[int], index_ids: Collection[int], market_ids: Collection[int]
+        self, *, asset_ids: Collection[int], index_ids: Collection[int], market_ids: Collection[int], now_ms: int = 0
     ) -> list[Command]:
-        """Return the commands that list what is not listed yet, in an order that the core takes."""
+        """Return the commands that list what is not listed yet, in an order that the core takes; what expired by `now_ms` is left out."""
         commands: list[Command] = [ListAsset(asset) for asset in self.assets if asset.asset_id not in asset_ids]
         commands += [ListIndex(terms) for terms in self.indices if terms.index_id not in index_ids]
-        commands += [ListMarket(key, instrument) for key, instrument in self.markets if key not in market_ids]
+        commands += [
+            ListMarket(key, instrument)
+            for key, instrument in self.markets
+            if key not in market_ids and not 0 < instrument.expiry_ms <= now_ms
+        ]
         return commands
+
+    def changed(self, listed: Mapping[int, Instrument]) -> list[tuple[int, Instrument]]:
+        """Return the table's terms of the markets that are listed with others."""
+        return [(key, terms) for key, terms in self.markets if key in listed and listed[key] != terms]
 
     def asset(self, symbol: str) -> Asset | None:
         """Return the asset of this symbol."""
@@ -104,6 +168,8 @@ def load(path: Path = MARKETS_FILE) -> Listings:
     _check_ids("indices", [row.id for row in file.indices.values()])
     markets = [
         *_markets(file, InstrumentKind.FUTURE, "future", file.futures),
+        *_markets(file, InstrumentKind.CALL, "option", file.calls),
+        *_markets(file, InstrumentKind.PUT, "option", file.puts),
         *_markets(file, InstrumentKind.SPOT, "spot", file.spot),
     ]
     _check_ids("markets", [key for key, _ in markets])
@@ -111,10 +177,8 @@ def load(path: Path = MARKETS_FILE) -> Listings:
         raise ListingsInvalid("markets", "a symbol stands twice")
     return Listings(
         assets=tuple(Asset(key, symbol) for symbol, key in file.assets.items()),
-        indices=tuple(
-            IndexTerms(row.id, symbol, row.price_decimals, row.single_source) for symbol, row in file.indices.items()
-        ),
-        markets=tuple(markets),
+        indices=tuple(_index(symbol, row) for symbol, row in file.indices.items()),
+        markets=tuple(sorted(markets, key=lambda row: row[0])),
         starts={row.id: _start(symbol, row) for symbol, row in file.indices.items()},
     )
 
@@ -126,6 +190,13 @@ def _check_ids(kind: str, ids: list[int]) -> None:
         raise ListingsInvalid(kind, "ids begin at 1")
 
 
+def _index(symbol: str, row: _IndexRow) -> IndexTerms:
+    terms = IndexTerms(row.id, symbol, row.price_decimals, row.single_source, row.weights)
+    if not is_index_sound(terms):
+        raise ListingsInvalid(symbol, "price_decimals or weights are out of bounds, or a source stands twice")
+    return terms
+
+
 def _start(symbol: str, row: _IndexRow) -> int:
     if not 0 <= row.price_decimals <= MONEY_DECIMALS:
         raise ListingsInvalid(symbol, f"price_decimals must be between 0 and {MONEY_DECIMALS}")
@@ -135,9 +206,7 @@ def _start(symbol: str, row: _IndexRow) -> int:
         raise ListingsInvalid(symbol, str(error)) from error
 
 
-def _markets(
-    file: _File, kind: InstrumentKind, name: str, rows: dict[str, dict[str, int | str]]
-) -> list[tuple[int, Instrument]]:
+def _markets(file: _File, kind: InstrumentKind, name: str, rows: _Rows) -> list[tuple[int, Instrument]]:
     defaults = file.defaults.get(name, {})
     markets = []
     for symbol, row in rows.items():
@@ -177,18 +246,29 @@ def _instrument(file: _File, kind: InstrumentKind, symbol: str, row: _MarketRow)
         qty_min=steps(row.qty_min or row.lot, "qty_min", lot_decimals),
         qty_max=steps(row.qty_max, "qty_max", lot_decimals),
         notional_min=money(row.notional_min, "notional_min"),
-        range_ppm=row.range_ppm,
-        maker_fee_ppm=row.maker_fee_ppm,
-        taker_fee_ppm=row.taker_fee_ppm,
-        initial_ppm=row.initial_ppm,
-        maintenance_ppm=row.maintenance_ppm,
-        initial_slope_ppb=row.initial_slope_ppb,
-        maintenance_slope_ppb=row.maintenance_slope_ppb,
-        leverage_max=row.leverage_max,
         impact_qty=0 if row.impact_qty == "0" else steps(row.impact_qty, "impact_qty", lot_decimals),
+        mark_method=_mark_method(symbol, row.mark_method),
+        brackets=tuple(Bracket(money(cap, "brackets"), initial, kept) for cap, initial, kept in row.brackets),
+        expiry_ms=_expiry_ms(symbol, row.expiry),
+        liquidation_slice_min=money(row.liquidation_slice_min, "liquidation_slice_min"),
+        **{name: getattr(row, name) for name in RATES},
     )
     _check_terms(instrument)
     return instrument
+
+
+def _mark_method(symbol: str, name: str) -> MarkMethod:
+    if name not in MarkMethod.__members__:
+        raise ListingsInvalid(symbol, f"mark_method must be {', '.join(MarkMethod.__members__)}, not {name}")
+    return MarkMethod[name]
+
+
+def _expiry_ms(symbol: str, expiry: datetime | None) -> int:
+    if expiry is None:
+        return 0
+    if expiry.tzinfo is None:
+        raise ListingsInvalid(symbol, "expiry needs a time zone, such as Z")
+    return int(expiry.astimezone(UTC).timestamp()) * 1_000
 
 
 def _lot_decimals(symbol: str, lot: str) -> int:
@@ -217,6 +297,7 @@ def _check_terms(terms: Instrument) -> None:
             not is_margined or terms.leverage_max * terms.initial_ppm <= PPM,
             "leverage_max is more than the initial rate allows",
         ),
+        (are_numbers_sound(terms) and are_rates_sound(terms), "its terms contradict each other"),
     )
     for holds, why in laws:
         if not holds:

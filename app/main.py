@@ -17,8 +17,8 @@ from app.feeds.base import Feed
 from app.feeds.choose import choose_feed, weighed
 from app.feeds.model import ModelFeed
 from app.feeds.together import Together
-from app.listings import Listings
 from app.listings import load as load_listings
+from app.opening import prepare_markets
 from app.operators import operated
 from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
@@ -82,12 +82,12 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
 
 @asynccontextmanager
 async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[Feed]:
-    """List what is not listed yet, and ring the bell while the block lasts; gives the feed that it rings with."""
+    """Prepare the markets, and ring the bell while the block lasts; gives the feed that it rings with."""
     listings = load_listings()
     if settings.feed == "live":
         listings = weighed(listings, settings.feed_sources)
     if store.sequencer.halted is None:
-        await list_missing(store, listings)
+        await prepare_markets(store.sequencer, listings, clock, insurance_seed_usd=settings.insurance_seed_usd)
     found = views.markets(store.exchange)
     feed = choose_feed(
         settings.feed,
@@ -108,15 +108,6 @@ async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterato
     finally:
         await bell.stop()
         await feed.stop()
-
-
-async def list_missing(store: Store, listings: Listings) -> None:
-    """List the default assets, indices and markets that the exchange does not have yet."""
-    state = store.exchange.state
-    for command in listings.missing(
-        asset_ids=state.assets.keys(), index_ids=state.indices.keys(), market_ids=state.markets.keys()
-    ):
-        await store.sequencer.submit(command)
 
 
 def settle_memory() -> None:

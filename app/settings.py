@@ -11,6 +11,7 @@ from app.faults import SettingsInvalid
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
 
+INSURANCE_SEED_MAX: Final = 10**10
 URL_UNREADABLE: Final = "cannot be read as a URL: is a character in its password not percent-encoded?"
 
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
@@ -55,6 +56,9 @@ class Settings:
     projector_rows_max: int = 200_000
     """Rows that may wait for the database before the sequencer waits with them."""
 
+    insurance_seed_usd: int = 1_000_000
+    """The insurance fund's first money; 0 for none."""
+
     feed: Feed = "synthetic"
     feed_seed: int = 1
     feed_path: Path | None = None
@@ -97,6 +101,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         snapshots_kept=read.integer("EVERMARK_SNAPSHOTS_KEPT", default.snapshots_kept, 1, 1_000),
         projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
         projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
+        insurance_seed_usd=read.integer(
+            "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX
+        ),
         feed=feed,
         feed_seed=read.integer("EVERMARK_FEED_SEED", default.feed_seed, 0, 2**63 - 1),
         feed_path=Path(feed_path).expanduser().absolute() if feed_path else None,

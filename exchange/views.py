@@ -220,6 +220,11 @@ def index_price_of(market: Market) -> int:
     return market.index.price if market.index is not None else 0
 
 
+def rules_version(exchange: Exchange) -> int:
+    """Return the version of the rules that the exchange goes by."""
+    return exchange.state.rules_version
+
+
 def assets(exchange: Exchange) -> list[Asset]:
     """List the assets."""
     return list(exchange.state.assets.values())

@@ -6,6 +6,7 @@ Nothing is mocked but the clock and the feed: PostgreSQL, journal, sequencer, co
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,8 @@ from exchange.limits import MONEY_SCALE
 START_MS: Final = 1_700_000_000_000
 PAIR: Final = "USD_BTC_PERP"
 SPOT: Final = "BTC_USD"
+OPTION: Final = 45
+"""USD_BTCCALL_PERP."""
 PRICE: Final = 60_000
 USD: Final = 1
 BTC: Final = 3
@@ -137,6 +140,14 @@ class Venue:
         for source_id in (1, 2, 3):
             self.submit(UpdateIndexPrice(index_id, source_id, price * 100, self.clock.now_ms))
         self.submit(Tick())
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the bell rang at this time and told the options' models: nothing changes by itself from then on."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.call(lambda: self.store.exchange.state.markets[OPTION].model_ms) < self.clock.now_ms:
+            assert time.monotonic() < deadline, "the bell does not ring"
+            time.sleep(0.02)
 
     def account(self, name: str, *, usd: int = 100_000, btc: int = 10, is_isolated: bool = False) -> int:
         """A user's new account with money in it."""
@@ -199,7 +210,7 @@ class Clock:
 def running_venue(settings: Settings) -> Iterator[Venue]:
     """An exchange with a price for bitcoin, until the block ends."""
     clock = Clock()
-    settings = replace(settings, feed="none", demo=False, key_requests_per_s=RATE, key_burst=RATE)
+    settings = replace(settings, feed="none", demo=False, insurance_seed_usd=0, key_requests_per_s=RATE, key_burst=RATE)
     app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(

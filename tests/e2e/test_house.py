@@ -126,7 +126,7 @@ def test_it_says_where_it_is(exchange: Program) -> None:
     assert requests.get(f"{demo['url']}/ping", timeout=DEADLINE_S).status_code == 200
     assert requests.get(f"{demo['url']}/docs", timeout=DEADLINE_S).status_code == 200
     pairs = requests.get(f"{demo['url']}/pairs", timeout=DEADLINE_S).json()["result"]
-    assert len(pairs) == 40
+    assert len(pairs) >= 78  # one of the 79 expires
 
 
 def test_it_says_which_core_runs(exchange: Program) -> None:

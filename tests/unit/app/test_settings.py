@@ -94,3 +94,13 @@ async def test_a_url_that_only_connecting_finds_wrong_is_named_and_not_shown(res
     with pytest.raises(SettingsInvalid, match="^DATABASE_URL ") as said:
         await connect(url)
     assert "pa55" not in "".join(traceback.format_exception(said.value))
+
+
+def test_a_database_of_ones_own_gets_no_insurance_seed_unasked() -> None:
+    """LIST-014."""
+    own = {"DATABASE_URL": "postgresql://x"}
+    assert from_environment({}).insurance_seed_usd == 1_000_000
+    assert from_environment(own).insurance_seed_usd == 0
+    assert from_environment({**own, "EVERMARK_INSURANCE_SEED": "500"}).insurance_seed_usd == 500
+    with pytest.raises(SettingsInvalid, match="EVERMARK_INSURANCE_SEED"):
+        from_environment({"EVERMARK_INSURANCE_SEED": "-1"})
