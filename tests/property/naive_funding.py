@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from exchange.events import FundingPaid, FundingSettled
-from tests.property.naive_margin import PPM, NaiveMargin, NaiveMarket
+from tests.property.naive_margin import NaiveMargin
+from tests.property.naive_terms import PPM, NaiveMarket
 from tests.property.near import UNIT, ZERO, Near, larger, smaller, total
 
 RATE_STEP = Fraction(1, 10**12)

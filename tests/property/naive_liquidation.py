@@ -15,7 +15,8 @@ from exchange.events import (
     PositionTakenOver,
     Traded,
 )
-from tests.property.naive_margin import PPM, NaiveMargin, NaiveMarket
+from tests.property.naive_margin import NaiveMargin
+from tests.property.naive_terms import PPM, NaiveMarket
 from tests.property.near import UNIT, ZERO, Near, larger, smaller, total
 
 FUND = 0
