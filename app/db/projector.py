@@ -14,7 +14,18 @@ import asyncpg
 import msgspec
 
 from app.db.connect import Connection, connect
-from app.db.rows import Basis, Candle, LedgerEntry, StoredFill, StoredOrder, StoredTrade
+from app.db.liquidation_rows import STEPS, slice_row, step_row
+from app.db.rows import (
+    Basis,
+    Candle,
+    LedgerEntry,
+    StoredFill,
+    StoredFunding,
+    StoredLiquidation,
+    StoredOrder,
+    StoredPayment,
+    StoredTrade,
+)
 from app.db.tables import PROJECTIONS
 from app.faults import ProjectionConflict
 from app.journal import UNREACHABLE
@@ -24,6 +35,8 @@ from exchange.events import (
     BalanceChanged,
     CancelReason,
     Event,
+    FundingPaid,
+    FundingSettled,
     IndexPriceChanged,
     MarkPriceChanged,
     OrderAccepted,
@@ -47,7 +60,10 @@ _CHUNK_ROWS: Final = 500
 _TRADE: Final = "\t".join(["%d"] * 8 + ["%s"])
 _FILL: Final = "\t".join(["%d"] * 4 + ["%s"] + ["%d"] * 8 + ["%s"])
 _ENTRY: Final = "\t".join(["%d"] * 11 + ["%s"])
-_ORDER: Final = "\t".join(["%d"] * 10 + ["%s"] * 2 + ["%d"] * 3 + ["%s", "\\\\x%s"])
+_ORDER: Final = "\t".join(["%d"] * 10 + ["%s"] * 2 + ["%d"] * 3 + ["%s", "\\\\x%s", "%s"])
+_FUNDING: Final = "\t".join(["%d"] * 11)
+_PAYMENT: Final = "\t".join(["%d"] * 7)
+_LIQUIDATION: Final = "\t".join(["%d"] * 11)
 _ORDER_COLUMNS: Final = (
     "order_id",
     "account_id",
@@ -66,6 +82,7 @@ _ORDER_COLUMNS: Final = (
     "updated_seq",
     "client_order_id",
     "request",
+    "is_liquidation",
 )
 _MAKE_ORDERS_IN: Final = "CREATE TEMP TABLE IF NOT EXISTS orders_in (LIKE orders) ON COMMIT DELETE ROWS"
 _UPSERT_ORDERS: Final = (
@@ -87,7 +104,19 @@ _ESCAPES: Final = str.maketrans(
 )
 
 _CHANGES: Final = (OrderCancelled, OrderReduced, OrderAmended, OrderTriggered)
-_WRITTEN: Final = frozenset({Traded, BalanceChanged, OrderAccepted, *_CHANGES, MarkPriceChanged, IndexPriceChanged})
+_WRITTEN: Final = frozenset(
+    {
+        Traded,
+        BalanceChanged,
+        OrderAccepted,
+        *_CHANGES,
+        MarkPriceChanged,
+        IndexPriceChanged,
+        FundingSettled,
+        FundingPaid,
+        *STEPS,
+    }
+)
 
 _log = logging.getLogger(__name__)
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -98,7 +127,19 @@ _decoder: Final = msgspec.msgpack.Decoder(PlaceOrder)
 class Pending:
     """What was told and is not written: rows, up to and with `seq`."""
 
-    __slots__ = ("candles", "fills", "ledger", "orders", "rows", "seq", "time_ms", "trades")
+    __slots__ = (
+        "candles",
+        "fills",
+        "funding",
+        "ledger",
+        "liquidations",
+        "orders",
+        "payments",
+        "rows",
+        "seq",
+        "time_ms",
+        "trades",
+    )
 
     def __init__(self) -> None:
         self.seq = 0
@@ -109,6 +150,9 @@ class Pending:
         self.fills: list[StoredFill] = []
         self.ledger: list[LedgerEntry] = []
         self.candles: dict[tuple[int, int, int], Candle] = {}
+        self.funding: list[StoredFunding] = []
+        self.payments: list[StoredPayment] = []
+        self.liquidations: list[StoredLiquidation] = []
 
 
 @final
@@ -212,6 +256,13 @@ class Projector:
                 self._price(batch, Basis.MARK, event.market_id, time_ms, event.price)
             elif isinstance(event, IndexPriceChanged):
                 self._price(batch, Basis.INDEX, event.index_id, time_ms, event.price)
+            elif isinstance(event, FundingPaid):
+                amounts = (event.market_id, event.amount, event.from_margin)
+                batch.payments.append(StoredPayment(event.account_id, time_ms, seq, index, *amounts))
+            elif isinstance(event, FundingSettled):
+                batch.funding.append(_settlement(seq, index, event))
+            elif isinstance(event, STEPS):
+                batch.liquidations.append(step_row(seq, index, time_ms, event))
             batch.rows += 1
         self._told.set()
 
@@ -234,6 +285,7 @@ class Projector:
             time_ms,
             time_ms,
             seq,
+            event.is_liquidation,
         )
         self._open_orders[event.order_id] = batch.orders[event.order_id] = order
 
@@ -310,6 +362,8 @@ class Projector:
             if leaves == 0:
                 order.status = OrderStatus.COMPLETED
                 del self._open_orders[order_id]
+        if is_liquidation:
+            batch.liquidations.append(slice_row(seq, index, time_ms, event))
         batch.rows += 4
         self._price(batch, Basis.LAST, market_id, time_ms, price, qty)
 
@@ -410,6 +464,13 @@ class Projector:
             if batch.ledger:
                 lines = [_entry_line(row) for row in batch.ledger]
                 await connection.copy_to_table("ledger_entries", source=_chunks(lines))
+            for table, form, rows in (
+                ("funding_settlements", _FUNDING, batch.funding),
+                ("funding_payments", _PAYMENT, batch.payments),
+                ("liquidations", _LIQUIDATION, batch.liquidations),
+            ):
+                if rows:
+                    await connection.copy_to_table(table, source=_chunks([form % astuple(row) for row in rows]))
 
 
 async def _connected(url: str) -> Connection:
@@ -469,6 +530,22 @@ def _entry(seq: int, index: int, time_ms: int, event: BalanceChanged) -> LedgerE
     )
 
 
+def _settlement(seq: int, index: int, event: FundingSettled) -> StoredFunding:
+    return StoredFunding(
+        event.market_id,
+        event.time_ms,
+        seq,
+        index,
+        event.rate_e12,
+        event.lot_e12,
+        event.mark_price,
+        event.collected,
+        event.paid,
+        event.gift,
+        event.residue,
+    )
+
+
 def _entry_line(entry: LedgerEntry) -> str:
     if entry.reference:
         entry = msgspec.structs.replace(entry, reference=entry.reference.translate(_ESCAPES))
@@ -495,6 +572,7 @@ def _order_line(order: StoredOrder) -> str:
         order.updated_seq,
         request.client_order_id.translate(_ESCAPES),
         _encoder.encode(request).hex(),
+        order.is_liquidation,
     )
 
 

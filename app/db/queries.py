@@ -12,15 +12,38 @@ from sqlalchemy import ColumnElement, Select, Table, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.projector import MINUTE_MS, Projector, candle_from, order_from
-from app.db.rows import Basis, Candle, LedgerEntry, StoredFill, StoredOrder, StoredTrade
-from app.db.tables import candles, fills, ledger_entries, orders, trades
+from app.db.rows import (
+    Basis,
+    Candle,
+    LedgerEntry,
+    StoredFill,
+    StoredFunding,
+    StoredLiquidation,
+    StoredOrder,
+    StoredPayment,
+    StoredTrade,
+)
+from app.db.tables import (
+    candles,
+    fills,
+    funding_payments,
+    funding_settlements,
+    ledger_entries,
+    liquidations,
+    orders,
+    trades,
+)
 from engine.order import OrderStatus
 from exchange.commands import PlaceOrder
 
 BIGINT_MAX: Final = 2**63 - 1
 """No id or time beyond it can be in a table; asking the database for one would be an error."""
 
-Row = TypeVar("Row", StoredTrade, StoredFill, LedgerEntry)
+Row = TypeVar("Row", StoredTrade, StoredFill, LedgerEntry, StoredFunding, StoredPayment, StoredLiquidation)
+_NUMERIC: Final = frozenset(
+    {"fee", "pnl", "amount", "balance", "lot_e12", "collected", "paid", "gift", "residue", "from_margin", "value"}
+)
+"""Columns that come as decimals."""
 
 
 @final
@@ -163,6 +186,58 @@ class Queries:
         ]
         return await self._merged(ledger_entries, LedgerEntry, where, pending, limit)
 
+    async def funding(
+        self, market_id: int, *, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredFunding]:
+        """Settled hours of a market; 0: of all."""
+        where = _between(funding_settlements, "time_ms", start_ms, end_ms)
+        if market_id:
+            where.append(funding_settlements.c.market_id == market_id)
+        pending = [
+            row
+            for batch in self._projector.pending()
+            for row in batch.funding
+            if market_id in (0, row.market_id) and _is_between(row.time_ms, start_ms, end_ms)
+        ]
+        return await self._merged(funding_settlements, StoredFunding, where, pending, limit)
+
+    async def payments(
+        self, account_id: int, *, market_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredPayment]:
+        """What funding an account paid and received."""
+        table = funding_payments
+        where = [table.c.account_id == account_id, *_between(table, "time_ms", start_ms, end_ms)]
+        if market_id:
+            where.append(table.c.market_id == market_id)
+        pending = [
+            row
+            for batch in self._projector.pending()
+            for row in batch.payments
+            if row.account_id == account_id
+            and market_id in (0, row.market_id)
+            and _is_between(row.time_ms, start_ms, end_ms)
+        ]
+        return await self._merged(table, StoredPayment, where, pending, limit)
+
+    async def liquidations(
+        self, *, market_id: int = 0, account_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredLiquidation]:
+        """Steps of liquidations, of a market or an account, or (0) of all."""
+        where = _between(liquidations, "time_ms", start_ms, end_ms)
+        if market_id:
+            where.append(liquidations.c.market_id == market_id)
+        if account_id:
+            where.append(liquidations.c.account_id == account_id)
+        pending = [
+            row
+            for batch in self._projector.pending()
+            for row in batch.liquidations
+            if market_id in (0, row.market_id)
+            and account_id in (0, row.account_id)
+            and _is_between(row.time_ms, start_ms, end_ms)
+        ]
+        return await self._merged(liquidations, StoredLiquidation, where, pending, limit)
+
     async def candles(
         self,
         subject_id: int,
@@ -212,11 +287,10 @@ class Queries:
     ) -> list[Row]:
         """Rows of memory and database together, newest first, each once."""
         newest = [column.desc() for column in (table.c.time_ms, table.c.seq, table.c.index)]
-        rows = await self._rows(select(table).where(and_(*where)).order_by(*newest).limit(limit))
-        numbers = {name for name in ("fee", "pnl", "amount", "balance") if name in table.c}
+        rows = await self._rows(select(table).where(*where).order_by(*newest).limit(limit))
         merged = {_key(row): row for row in pending}
         for found in rows:
-            values: list[Any] = [int(value) if name in numbers else value for name, value in found.items()]
+            values: list[Any] = [int(value) if name in _NUMERIC else value for name, value in found.items()]
             row = kind(*values)
             merged[_key(row)] = row
         return [merged[key] for key in sorted(merged, reverse=True)[:limit]]
@@ -226,7 +300,9 @@ class Queries:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
-def _key(row: StoredTrade | StoredFill | LedgerEntry) -> tuple[int, int, int]:
+def _key(
+    row: StoredTrade | StoredFill | LedgerEntry | StoredFunding | StoredPayment | StoredLiquidation,
+) -> tuple[int, int, int]:
     """Where a row stands among all: two fills of one trade may belong to one account."""
     return row.seq, row.index, int(isinstance(row, StoredFill) and row.is_maker)
 

@@ -40,6 +40,7 @@ class StoredOrder(msgspec.Struct):
     created_ms: int
     updated_ms: int
     updated_seq: int
+    is_liquidation: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -116,3 +117,69 @@ class Candle(msgspec.Struct):
     volume: int = 0
     turnover: int = 0
     trades: int = 0
+
+
+class StoredFunding(msgspec.Struct, frozen=True, gc=False):
+    """An hour's funding of a market. `time_ms` is the end of the hour; `lot_e12` what a long lot paid, at 10^-12 of money."""
+
+    market_id: int
+    time_ms: int
+    seq: int
+    index: int
+    rate_e12: int
+    lot_e12: int
+    mark_price: int
+    collected: int
+    paid: int
+    gift: int
+    residue: int
+
+
+class StoredPayment(msgspec.Struct, frozen=True, gc=False):
+    """One position's funding: received, or (negative) paid."""
+
+    account_id: int
+    time_ms: int
+    seq: int
+    index: int
+    market_id: int
+    amount: int
+    from_margin: int
+
+
+class LiquidationStep(Enum):
+    """What happened to a scope below its maintenance margin."""
+
+    STARTED = 0
+    SLICE = 1
+    TAKEOVER = 2
+    DELEVERAGING = 3
+    SOCIALISATION = 4
+    SHARE = 5
+    ENDED = 6
+
+
+class StoredLiquidation(msgspec.Struct, frozen=True, gc=False):
+    """A step of a liquidation. `step` is the value of a `LiquidationStep`.
+
+    `counterparty_id` is who traded against a slice, took the position over or was deleveraged. `qty` is signed as the liquidated
+    position was. `value` is the equity when it started or ended, what lots that passed were worth, the loss, or the share of it; a
+    slice has none beside its price.
+    """
+
+    time_ms: int
+    seq: int
+    index: int
+    step: int
+    market_id: int
+    account_id: int
+    counterparty_id: int = 0
+    qty: int = 0
+    price: int = 0
+    value: int = 0
+    trade_id: int = 0
+
+    @property
+    def kind(self) -> LiquidationStep:
+        """The step as a word."""
+        return LiquidationStep(self.step)

@@ -141,6 +141,9 @@ orders: Final = Table(
     _big("created_ms"),
     _big("updated_ms"),
     _big("updated_seq"),
+    Column(
+        "is_liquidation", Boolean, nullable=False, server_default=text("false")
+    ),  # the exchange's own, for the account
     Index("ix_orders_account_id_updated_ms", "account_id", "updated_ms", "order_id"),
     Index("ix_orders_client_order_id", "account_id", "client_order_id", postgresql_where=text("client_order_id <> ''")),
     # What the projector must hold in memory after a start: open orders.
@@ -214,4 +217,59 @@ candles: Final = Table(
     _big("trades"),
 )
 
-PROJECTIONS: Final = (orders, trades, fills, ledger_entries, candles)
+funding_settlements: Final = Table(
+    "funding_settlements",
+    metadata,
+    _big("market_id", key=True),
+    _big("time_ms", key=True),  # the end of the hour
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _big("rate_e12"),
+    _money("lot_e12"),  # money at 10^-12
+    _big("mark_price"),
+    _money("collected"),
+    _money("paid"),
+    _money("gift"),
+    _money("residue"),
+)
+
+funding_payments: Final = Table(
+    "funding_payments",
+    metadata,
+    _big("account_id", key=True),
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _big("market_id"),
+    _money("amount"),
+    _money("from_margin"),
+)
+
+liquidations: Final = Table(
+    "liquidations",
+    metadata,
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _small("step"),  # LiquidationStep in app/db/rows.py
+    _big("market_id"),  # 0: a whole account
+    _big("account_id"),
+    _big("counterparty_id"),
+    _big("qty"),
+    _big("price"),
+    _money("value"),
+    _big("trade_id"),
+    Index("ix_liquidations_market_id_time_ms", "market_id", "time_ms"),
+    Index("ix_liquidations_account_id_time_ms", "account_id", "time_ms"),
+)
+
+PROJECTIONS: Final = (
+    orders,
+    trades,
+    fills,
+    ledger_entries,
+    candles,
+    funding_settlements,
+    funding_payments,
+    liquidations,
+)
