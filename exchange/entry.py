@@ -143,17 +143,17 @@ def check_status(holding: Holding, order: Order, replaced: Order | None, time_ms
 
 
 def only_reduces(holding: Holding, order: Order, replaced: Order | None) -> bool:
-    """Tell whether the order, with all that rests on its side, can only make the position smaller."""
+    """Tell whether the order, with all that rests on its side, can only make the position smaller.
+
+    Of an OCO group no more fills than its largest order.
+    """
     if order.reduce_only:
         return True
     room = -holding.position.qty * order.sign
     if room < order.leaves:
         return False
-    margins.refresh(holding)
-    beside = holding.buys.qty if order.sign > 0 else holding.sells.qty
-    if replaced is not None:
-        beside -= replaced.leaves
-    return order.leaves + beside <= room
+    buys, sells = margins.projected(holding, order, replaced, 0)
+    return (buys.qty if order.sign > 0 else sells.qty) <= room
 
 
 def check_reduce_only(holding: Holding, order: Order) -> Reject | None:

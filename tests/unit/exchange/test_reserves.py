@@ -6,7 +6,9 @@ from engine.order import Side
 from exchange import margins
 from exchange.audit import audit
 from exchange.commands import PlaceOrder
-from tests.support.world import PERP, REGULAR, RICH, USD_UNIT, World, opening
+from exchange.events import CommandRejected
+from exchange.rejects import Reject
+from tests.support.world import PERP, POOR, REGULAR, RICH, USD_UNIT, World, opening
 
 ONE = 10_000
 """Lots in one unit of BTC."""
@@ -46,3 +48,21 @@ def test_a_group_may_open_what_its_plain_order_does(world: World) -> None:
     assert reserved(world) == 0
     sell(world, ONE, 61_000, reduce_only=True)
     assert reserved(world) == 120 * USD_UNIT
+
+
+def test_a_group_that_only_reduces_is_taken_below_initial_margin() -> None:
+    """OCO-005: equity 78.2 of a long of 0.1 at 55,800 is below 89.28; two sells of 0.1 of which one can fill only close it."""
+    world = opening()
+    world.do(PlaceOrder(RICH, PERP, Side.SELL, ONE // 10, 60_000_00))
+    world.do(PlaceOrder(POOR, PERP, Side.BUY, ONE // 10, 60_000_00))
+    world.move_index(1, 55_800_00)
+
+    def reject(price: int, oco: str) -> Reject | None:
+        event = world.do(PlaceOrder(POOR, PERP, Side.SELL, ONE // 10, price * 100, oco=oco))[0]
+        return event.reject if isinstance(event, CommandRejected) else None
+
+    assert reject(55_900, "a") is None
+    assert reject(56_500, "a") is None
+    assert reject(56_500, "b") is Reject.BELOW_INITIAL_MARGIN
+    assert reject(56_500, "") is Reject.BELOW_INITIAL_MARGIN
+    assert audit(world.exchange) == []
