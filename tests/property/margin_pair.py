@@ -14,6 +14,7 @@ from exchange.commands import (
     Deposit,
     ListMarket,
     OpenAccount,
+    PlaceOrder,
     SetLiquidityProvider,
     SetMarginMode,
     SetRulesVersion,
@@ -35,11 +36,14 @@ from exchange.events import (
     OptionIndexChanged,
     OrderAccepted,
     OrderCancelled,
+    OrderRepeated,
     PositionChanged,
     StrikeChanged,
     Traded,
+    TransferRepeated,
 )
 from exchange.exchange import Exchange
+from exchange.rejects import Reject
 from exchange.state import Account, Holding
 from tests.property.margin_dice import (
     ALONE,
@@ -51,6 +55,7 @@ from tests.property.margin_dice import (
     TIERED_PERP,
     TwinDice,
 )
+from tests.property.naive_door import left_after, only_reduces
 from tests.property.naive_funding import NaiveFunding, each_of
 from tests.property.naive_liquidation import NaiveLiquidation
 from tests.property.naive_margin import NaiveMargin
@@ -67,6 +72,7 @@ from tests.support.world import (
     opening,
 )
 
+FOR_WANT_OF_MONEY = (Reject.INSUFFICIENT_BALANCE, Reject.BELOW_INITIAL_MARGIN, Reject.MARGIN_TOO_LOW)
 PRICES = (
     IndexPriceChanged,
     StrikeChanged,
@@ -133,7 +139,11 @@ class Pair:
 
     def do(self, command: Command, after_ms: int = 0) -> list[Event]:
         before = {key: self.lots(*key) for key in self.keys()}
+        left = left_after(self.twin, command)
+        may_reduce = isinstance(command, PlaceOrder) and left is not None and only_reduces(self.twin, command)
         events = self.world.do(command, after_ms)
+        if left is not None:
+            self.compare_answer(command, events, left, may_reduce=may_reduce)
         self.read(command, events)
         if isinstance(command, Tick):
             self.compare_rates()
@@ -163,6 +173,23 @@ class Pair:
                 self.ladder.take(event)
         self.twin.take_command(command)
         self.ladder.end_slices()
+
+    def compare_answer(self, command: Command, events: list[Event], left: Near, *, may_reduce: bool) -> None:
+        """What the account carries is not refused for want of money, and what it does not carry is not taken."""
+        first = events[0]
+        if not isinstance(first, CommandRejected):
+            if isinstance(first, OrderRepeated | TransferRepeated):
+                return
+            assert left.high >= 0 or may_reduce, f"{command} was taken: {left}"
+            self.counts.seen["taken"] += 1
+            self.counts.seen["taken to reduce, below initial margin"] += left.high < 0
+        elif first.reject in FOR_WANT_OF_MONEY:
+            assert left.low < 0, f"{command} was refused: {left}"
+            assert not may_reduce
+            self.counts.seen["refused for want of money"] += 1
+        else:
+            return
+        self.counts.compared["answer"] += 1
 
     def find_unsafe(self, events: list[Event]) -> None:
         """A tick, having made its prices and funding, finds the scopes that the twin finds."""

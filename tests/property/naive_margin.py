@@ -48,6 +48,8 @@ class NaiveOrder:
     is_reduce_only: bool
     oco: str
     is_waiting: bool
+    fee_ppm: int | None = None
+    """What it pays at the door; once it rests it pays as maker."""
 
 
 @dataclass(slots=True)
@@ -344,15 +346,15 @@ class NaiveMargin:
     def entry(self, market: NaiveMarket, sign: int, orders: list[NaiveOrder]) -> Entry:
         """A fee is rounded up for each lot by the rules, so that it suffices however the order is cut."""
         lot = market.qty(1)
-        rate_ppm = market.terms.maker_fee_ppm
         prices = [market.price(order.price) for order in orders]
-        fees = [ceil(market.fee(lot, price, rate_ppm) / UNIT) * UNIT for price in prices] if rate_ppm > 0 else []
+        rates = [market.terms.maker_fee_ppm if order.fee_ppm is None else order.fee_ppm for order in orders]
+        fees = [market.fee(lot, price, rate) for price, rate in zip(prices, rates, strict=True)]
         losses = [Fraction(0) if market.is_spot else (price - market.mark) * sign * lot for price in prices]
         return Entry(
             max(order.leaves for order in orders),
             max([order.leaves for order in orders if not order.is_reduce_only], default=0),
             max(order.price for order in orders),
-            max(fees, default=Fraction(0)),
+            max(0, *(ceil(fee / UNIT) for fee in fees)) * UNIT,
             max(Fraction(0), *losses),
         )
 
