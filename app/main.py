@@ -99,7 +99,8 @@ async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterato
     )
     models = ModelFeed(lambda: store.exchange)
     await models.recall(store.queries, clock())
-    bell = Bell(store.sequencer.submit, Together([feed, models]), clock)
+    period_s = 1 / settings.clock_rate
+    bell = Bell(store.sequencer.submit, Together([feed, models]), clock, period_s=period_s)
     await feed.start()
     try:
         bell.start()

@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, LifeSpanSendMessage, Receive, Scope, Send
 
+from app.clock import clock_of
 from app.connections import Connection, room
 from app.faults import Fault
 from app.main import create_app
@@ -39,7 +40,7 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
     """
     listener = _listen(settings)
     settings = replace(settings, port=listener.getsockname()[1])
-    app = _Started(create_app(settings))
+    app = _Started(create_app(settings, clock=clock_of(settings.clock_rate)))
     Connection.connections_max = room()
     server = _Server(
         uvicorn.Config(

@@ -56,6 +56,9 @@ class Settings:
     projector_rows_max: int = 200_000
     """Rows that may wait for the database before the sequencer waits with them."""
 
+    clock_rate: int = 1
+    """Seconds of the exchange in one of the machine's: above 1 to rehearse, never to trade."""
+
     insurance_seed_usd: int = 1_000_000
     """The insurance fund's first money; 0 for none."""
 
@@ -101,6 +104,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         snapshots_kept=read.integer("EVERMARK_SNAPSHOTS_KEPT", default.snapshots_kept, 1, 1_000),
         projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
         projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
+        clock_rate=read.integer("EVERMARK_CLOCK_RATE", default.clock_rate, 1, 1_000),
         insurance_seed_usd=read.integer(
             "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX
         ),

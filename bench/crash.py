@@ -23,7 +23,7 @@ import psutil
 
 from app import compiled, control
 from bench import report
-from bench.crash_doors import Clock, Line, Trader, keep_quoting, open_positions, open_traders
+from bench.crash_doors import FUND_USD, Clock, Line, Trader, keep_quoting, open_positions, open_traders
 from bench.crash_story import tell
 from bench.http import cpu, free_port, running
 
@@ -50,6 +50,7 @@ def main() -> int:
         **report.conditions(),
         "accounts": given.accounts,
         "clock_rate": given.rate,
+        "fund_usd": int(FUND_USD),
         "seed": given.seed,
         "load_before": round(os.getloadavg()[0], 1),
     }
@@ -105,7 +106,7 @@ def exchange(data_dir: Path, prices: Path, rate: int) -> Iterator[tuple[int, psu
         "EVERMARK_FEED": "file",
         "EVERMARK_FEED_PATH": str(prices),
         "EVERMARK_CLOCK_RATE": str(rate),
-        "EVERMARK_DEMO": "0",
+        "EVERMARK_INSURANCE_SEED": FUND_USD,
     }
     command = [sys.executable, "-m", "app.cli", "run", "--no-demo"]
     with running(command, {**os.environ, **settings}, port, "/ping") as process:

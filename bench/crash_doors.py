@@ -116,7 +116,6 @@ def open_traders(data_dir: Path, count: int, seed: int) -> tuple[list[Trader], l
         made = pool.map(lambda n: make(f"trader {n}", str(plans[n][0]), plans[n][1]), range(count))
         traders = [Trader(who[0], who[1], who[2], *plan) for who, plan in zip(made, plans, strict=True)]
         makers = [Trader(*make(f"maker {n}", MAKER_USD, False), 0, False, "", "", 0) for n in range(MAKERS)]
-    control.ask(data_dir, control.Deposit(0, "USD", FUND_USD, "fund"), control.Balance)
     return makers, traders
 
 
