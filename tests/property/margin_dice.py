@@ -124,7 +124,7 @@ class TwinDice(Dice):
 
     def as_large_as_it_can(self, order: PlaceOrder) -> PlaceOrder:
         """Make an order as large as its account carries, to some parts in a hundred."""
-        order = replace(order, qty=1, leverage_e2=self.random.choice((0, 2_000)))
+        order = replace(order, qty=1, leverage_e2=self.random.choice((0, 2_000, 2_000)))
         for step in (4, 2, 1.3, 1.05):
             larger = replace(order, qty=int(order.qty * step) + 1)
             while self.world.exchange.check(larger, self.world.time_ms) is None and larger.qty < 10**6:
@@ -160,8 +160,11 @@ class TwinDice(Dice):
     def prices(self) -> list[tuple[Command, int]]:
         """Let all prices move, seldom far; then comes a tick, mostly after a second or so."""
         random = self.random
-        if random.random() < 0.5:
+        kind = random.random()
+        if kind < 0.5:
             return self.slide()
+        if kind < 0.58:  # without a word from the sources
+            return [(Tick(), random.choice((1_000, 9_000, 12_000, 65_000)))]
         after_ms = random.choice((1_000,) * 6 + (2_000, 7_000, 25_000, 4_000_000))
         now_ms = self.world.time_ms + after_ms
         state = self.world.exchange.state

@@ -24,9 +24,9 @@ class NaivePremium:
         second = time_ms // 1_000
         if second in self.samples:
             return
-        if computed_ms == time_ms or not self.samples:
+        if computed_ms == time_ms:
             self.samples[second] = sample(market)
-        elif time_ms - computed_ms <= REPEAT_S * 1_000:
+        elif time_ms - computed_ms <= REPEAT_S * 1_000 and self.samples:
             self.samples[second] = self.samples[max(self.samples)]
         else:
             self.samples[second] = Fraction(0)
