@@ -217,15 +217,22 @@ async def open_positions(port: int, makers: list[Trader], traders: list[Trader])
     marks = {pair: (await stats(first, pair, makers[0]))[0] for pair in PAIRS}
     waiting = iter(traders)
 
+    async def look() -> None:
+        while True:
+            for pair in PAIRS:
+                marks[pair], _ = await stats(first, pair, makers[0])
+            await asyncio.sleep(0.2)
+
     async def work() -> None:
         line = await Line.open(port)
         for trader in waiting:
-            done = await open_position(line, trader, marks[trader.pair], clock)
+            done = await open_position(line, trader, marks, clock)
             counts["opened" if done else "failed"] += 1
         line.close()
 
     try:
         await asyncio.sleep(1.0)  # the first quotes
+        quoting.append(asyncio.create_task(look()))
         await asyncio.gather(*[work() for _ in range(CONNECTIONS)])
     finally:
         for task in quoting:
@@ -235,7 +242,7 @@ async def open_positions(port: int, makers: list[Trader], traders: list[Trader])
     return counts
 
 
-async def open_position(line: Line, trader: Trader, mark: float, clock: Clock) -> bool:
+async def open_position(line: Line, trader: Trader, marks: dict[str, float], clock: Clock) -> bool:
     """Take the makers' quotes near the mark for nearly all that the account carries; a little less if nothing came of it."""
     lot_decimals, price_decimals = PAIRS[trader.pair]
     usd = trader.usd * 0.97
@@ -243,7 +250,8 @@ async def open_position(line: Line, trader: Trader, mark: float, clock: Clock) -
     carried = (math.sqrt((0.01 + COST) ** 2 + 4e-6 * usd) - 0.01 - COST) / 2e-6
     notional = min(usd / (1 / trader.leverage + COST), carried)
     sign_ = 1 if trader.side == "BUY" else -1
-    for part in (1.0, 0.9, 0.7):
+    for part in (1.0, 0.9, 0.8, 0.7, 0.5):
+        mark = marks[trader.pair]
         fields: dict[str, object] = {
             "pair": trader.pair,
             "side": trader.side,
@@ -257,4 +265,5 @@ async def open_position(line: Line, trader: Trader, mark: float, clock: Clock) -
         status, answer = await line.post("/auth/order", trader.api_key, trader.secret, fields)
         if status == 200 and float(answer["result"]["order"]["qty_filled"]) > 0:
             return True
+        await asyncio.sleep(0.1)  # till the makers have quoted again
     return False

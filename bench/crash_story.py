@@ -68,7 +68,8 @@ class Story:
     tick_s: list[float] = field(default_factory=list)
     gaps_ms: list[int] = field(default_factory=list)
     """Between two ticks in the journal."""
-    accounts: int = 0
+    liquidated: set[int] = field(default_factory=set)
+    """Accounts, each once however often it became unsafe again."""
     opened: int = 0
     start_price: float = 0.0
     low_price: float = 0.0
@@ -82,8 +83,9 @@ class Story:
         """Return the totals."""
         gaps = sorted(self.gaps_ms) or [0]
         return {
-            "fall_percent": round(100 * (1 - self.low_price / self.start_price), 2) if self.start_price else 0.0,
-            "liquidated": sum(one.started for one in self.minutes),
+            "mark_fell_percent": round(100 * (1 - self.low_price / self.start_price), 2) if self.start_price else 0.0,
+            "accounts_liquidated": len(self.liquidated),
+            "liquidations_begun": sum(one.started for one in self.minutes),
             "sliced_usd": round(sum(one.sliced for one in self.minutes)),
             "by_providers_usd": round(sum(one.by_providers for one in self.minutes)),
             "by_fund_usd": round(sum(one.by_fund for one in self.minutes)),
@@ -245,7 +247,6 @@ class Reader:
         """From here on it is the crash."""
         self.start_ms = self.tick_ms = time_ms
         story = self.story
-        story.accounts = len(self.exchange.state.accounts) - 1 - self.makers
         story.opened = self._holders()
         story.fund_first = story.fund_least = self._fund()
         story.start_price = story.low_price = self._mark()
@@ -272,8 +273,9 @@ class Reader:
             story.fund_least = min(story.fund_least, self._fund())
         markets = self.exchange.state.markets
         for event in events:
-            if isinstance(event, LiquidationStarted):
-                minute.started += event.account_id != FUND_ACCOUNT_ID
+            if isinstance(event, LiquidationStarted) and event.account_id != FUND_ACCOUNT_ID:
+                minute.started += 1
+                story.liquidated.add(event.account_id)
             elif isinstance(event, Traded):
                 if event.is_liquidation:
                     minute.sliced += event.qty * event.price * markets[event.market_id].unit_value / USD

@@ -32,10 +32,10 @@ def test_a_journal_tells_its_story(tmp_path: Path) -> None:
         reader.take(command, time_ms)
     story = reader.end()
     figures = story.figures()
-    assert (figures["liquidated"], figures["by_fund_usd"], figures["deleveraged_usd"]) == (1, 59_000, 0)
+    assert (figures["accounts_liquidated"], figures["liquidations_begun"], figures["by_fund_usd"]) == (1, 1, 59_000)
     assert (figures["fund_first_usd"], figures["fund_last_usd"]) == (500, 600)
     assert (figures["open_first"], figures["open_last"]) == (2, 1)
-    assert (figures["fall_percent"], figures["ticks"], figures["laws_broken"]) == (1.5, 3, 0)
+    assert (figures["mark_fell_percent"], figures["ticks"], figures["laws_broken"]) == (1.5, 3, 0)
     assert figures["tick_gap_worst_ms"] == 60_000
     assert story.hash == venue.exchange.state_hash().hex()
     story.write(tmp_path, {"accounts": 3})
