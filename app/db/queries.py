@@ -16,6 +16,7 @@ from app.db.rows import (
     Basis,
     Candle,
     LedgerEntry,
+    LiquidationStep,
     StoredFill,
     StoredFunding,
     StoredLiquidation,
@@ -220,10 +221,18 @@ class Queries:
         return await self._merged(table, StoredPayment, where, pending, limit)
 
     async def liquidations(
-        self, *, market_id: int = 0, account_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+        self,
+        *,
+        market_id: int = 0,
+        account_id: int = 0,
+        steps: Sequence[LiquidationStep] = tuple(LiquidationStep),
+        start_ms: int = 0,
+        end_ms: int = 0,
+        limit: int = 100,
     ) -> list[StoredLiquidation]:
         """Steps of liquidations, of a market or an account, or (0) of all."""
-        where = _between(liquidations, "time_ms", start_ms, end_ms)
+        kinds = [step.value for step in steps]
+        where = [liquidations.c.step.in_(kinds), *_between(liquidations, "time_ms", start_ms, end_ms)]
         if market_id:
             where.append(liquidations.c.market_id == market_id)
         if account_id:
@@ -232,7 +241,8 @@ class Queries:
             row
             for batch in self._projector.pending()
             for row in batch.liquidations
-            if market_id in (0, row.market_id)
+            if row.step in kinds
+            and market_id in (0, row.market_id)
             and account_id in (0, row.account_id)
             and _is_between(row.time_ms, start_ms, end_ms)
         ]

@@ -198,7 +198,7 @@ def test_a_slash_at_the_end_does_not_matter(venue: Venue, carl: Client) -> None:
 def test_the_document_and_its_page(venue: Venue) -> None:
     found = document(venue.url)
     assert found["openapi"].startswith("3.1")
-    assert len(found["paths"]) == 23
+    assert len(found["paths"]) == 26
     for path, methods in found["paths"].items():
         for operation in methods.values():
             assert {"200", "503"} <= operation["responses"].keys(), path

@@ -1,6 +1,6 @@
 """The two programs printed in Everstrike's documents, with their own libraries, against `evermark run`.
 
-`programs/` holds the documents' text as it is; address, keys, pair and price are the only things put in.
+`programs/` holds the documents' text as it is; address and keys are the only things put in.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ import requests
 from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
 
 HERE = Path(__file__).parent
-PAIR = "USD_BTC_PERP"
+PAIR = "USD_BTCCALL_PERP"
+PRICE = 1
 
 
 @pytest.fixture(scope="module")
@@ -35,32 +36,17 @@ def demo() -> Iterator[dict[str, Any]]:
             program.stop()
 
 
-@pytest.fixture(scope="module")
-def price(demo: dict[str, Any]) -> int:
-    """A bid 5% below the mark: it rests."""
-    key = demo["accounts"][0]["api_key"]
-    position = requests.get(
-        f"{demo['url']}/position", params={"pair": PAIR}, headers={"x-api-key": key}, timeout=DEADLINE_S
-    ).json()["result"]
-    mark: float = position["stats"]["mark"]
-    assert mark > 0
-    return int(mark * 0.95)
-
-
-def program(name: str, demo: dict[str, Any], account: int, price: int) -> str:
-    """A program's text with address, keys, pair and price put in, and nothing else changed."""
+def program(name: str, demo: dict[str, Any], account: int) -> str:
+    """A program's text with address and keys put in, and nothing else changed."""
     text = (HERE / "programs" / name).read_text("utf-8")
     for old, new in (
         ("https://api.testnet.everstrike.io", demo["url"]),
         ("<YOUR_API_KEY>", demo["accounts"][account]["api_key"]),
         ("<YOUR_SECRET_KEY>", demo["accounts"][account]["secret_key"]),
-        ("USD_BTCCALL_PERP", PAIR),
-        ("price: 1,", f"price: {price},"),
-        ("'price': 1,", f"'price': {price},"),
     ):
         text = text.replace(old, new)
     assert "<YOUR" not in text
-    assert str(price) in text
+    assert PAIR in text
     return text
 
 
@@ -72,18 +58,18 @@ def active_orders(demo: dict[str, Any], account: int) -> list[dict[str, Any]]:
     return found
 
 
-def check_order(demo: dict[str, Any], account: int, price: int) -> None:
+def check_order(demo: dict[str, Any], account: int) -> None:
     """The account has the program's order and no other."""
     orders = active_orders(demo, account)
     assert [(row["pair"], row["side"], row["price"], row["qty_orig"], row["status"]) for row in orders] == [
-        (PAIR, "BUY", price, 0.001, "ACTIVE")
+        (PAIR, "BUY", PRICE, 0.001, "ACTIVE")
     ]
 
 
 @pytest.mark.spec("REST-019")
-def test_the_python_program_gets_an_order_accepted(demo: dict[str, Any], price: int, tmp_path: Path) -> None:
+def test_the_python_program_gets_an_order_accepted(demo: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "order.py"
-    path.write_text(program("order.py.txt", demo, 0, price), "utf-8")
+    path.write_text(program("order.py.txt", demo, 0), "utf-8")
     done = subprocess.run(
         [sys.executable, str(path)], capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=tmp_path
     )
@@ -91,8 +77,8 @@ def test_the_python_program_gets_an_order_accepted(demo: dict[str, Any], price: 
     body, _, status = done.stdout.strip().rpartition("\n")
     assert status == "200 OK", done.stdout
     order = json.loads(body)["result"]["order"]
-    assert (order["status"], order["pair"], order["price"], order["qty_orig"]) == ("ACTIVE", PAIR, price, 0.001)
-    check_order(demo, 0, price)
+    assert (order["status"], order["pair"], order["price"], order["qty_orig"]) == ("ACTIVE", PAIR, PRICE, 0.001)
+    check_order(demo, 0)
 
 
 @pytest.fixture(scope="session")
@@ -130,10 +116,10 @@ def node_environment() -> dict[str, str]:
 
 @pytest.mark.spec("REST-019")
 def test_the_javascript_program_gets_an_order_accepted(
-    demo: dict[str, Any], price: int, node_modules: Path, tmp_path: Path
+    demo: dict[str, Any], node_modules: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "order.js"
-    path.write_text(program("order.js.txt", demo, 1, price), "utf-8")
+    path.write_text(program("order.js.txt", demo, 1), "utf-8")
     done = subprocess.run(
         ["node", str(path)],
         env={**node_environment(), "NODE_PATH": str(node_modules)},
@@ -145,7 +131,7 @@ def test_the_javascript_program_gets_an_order_accepted(
     assert done.returncode == 0, done.stderr
     assert "code: 200" in done.stdout, done.stdout
     assert "status: 'ACTIVE'" in done.stdout
-    check_order(demo, 1, price)
+    check_order(demo, 1)
 
 
 def test_the_lock_names_no_registry() -> None:

@@ -60,6 +60,8 @@ CANCEL_WORDS: Final = {
     CancelReason.CLOSE_ON_TRIGGER: "Cancelled to make room for a close-on-trigger order.",
     CancelReason.TRIGGER_REFUSED: "Order was rejected when it was triggered.",
     CancelReason.MARKET_CLOSED: "Cancelled because the market closed.",
+    CancelReason.LIQUIDATION: "Cancelled because the position is being liquidated.",
+    CancelReason.SETTLED: "Cancelled because the market expired.",
 }
 LEVERAGE_LEAST_E2: Final = 100
 
@@ -255,6 +257,7 @@ def order_of_row(row: StoredOrder, pair: Pair, customer_id: str, leverage_e2: in
         changed_ms=row.updated_ms,
         fills=fills,
         msg=msg,
+        is_liquidation=row.is_liquidation,
     )
 
 
@@ -274,6 +277,7 @@ def order_json(
     changed_ms: int,
     fills: list[Json],
     msg: str | None = None,
+    is_liquidation: bool = False,
 ) -> Json:
     """An order with every field. A market order has no original price; `price` is the edge that it may trade up to.
 
@@ -312,6 +316,7 @@ def order_json(
         "customer_id": customer_id,
         "client_order_id": request.client_order_id or None,
         "msg": msg,
+        "is_liquidation": is_liquidation,
     }
 
 
@@ -427,7 +432,7 @@ def balance_json(view: BalanceView) -> Json:
 
 
 def position_json(view: PositionView, pair: Pair) -> Json:
-    """A position with all of its stats."""
+    """A position with all of its stats. Its place among those that may be deleveraged is not looked for."""
     qty = view.qty
     upnl, rpnl = view.upnl, view.rpnl
     margin = amount(view.margin)
@@ -464,6 +469,8 @@ def position_json(view: PositionView, pair: Pair) -> Json:
             "lp": amount(liquidation_price, price_decimals) if liquidation_price else None,
             "bankrupt": amount(bankruptcy_price, price_decimals) if bankruptcy_price else None,
             "direction": None if qty == 0 else ("BUY" if qty > 0 else "SELL"),
+            "maintenance": amount(view.maintenance_margin),
+            "adl": None,
         },
     }
 
@@ -497,5 +504,14 @@ def flat_json(pair: Pair, mark_price: int) -> Json:
             "lp": None,
             "bankrupt": None,
             "direction": None,
+            "maintenance": nothing,
+            "adl": None,
         },
     }
+
+
+def with_light(position: Json, light: int | None) -> Json:
+    """The position with its place among those that may be deleveraged: 1 goes first, 5 last."""
+    stats = position["stats"]
+    assert isinstance(stats, dict)
+    return {**position, "stats": {**stats, "adl": light}}

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 from typing import Final, final
 
+from app.db.rows import StoredFunding, StoredLiquidation
 from app.problems import Malformed
 from app.sequencer import Sequencer
-from app.wire import MONEY_DECIMALS, amount
+from app.wire import MONEY_DECIMALS, amount, ratio
 from exchange import views
-from exchange.instrument import Instrument, InstrumentKind, MarketStatus
-from exchange.limits import PRICE_MAX
+from exchange.instrument import Instrument, InstrumentKind
+from exchange.limits import MODEL_AGE_MAX_MS, PRICE_MAX
+from exchange.views import MarketView
 
 PPM_DECIMALS: Final = 6
 SLOPE_DECIMALS: Final = 9
+RATE_DECIMALS: Final = 12
+DATED: Final = "DATED_FUTURE"
 
 TYPES: Final = {
     InstrumentKind.SPOT: "SPOT",
@@ -101,9 +105,14 @@ class Pairs:
                 self._by_name[pair.name] = pair
 
 
-def describe(pair: Pair, status: MarketStatus) -> dict[str, object]:
-    """One entry of /pairs."""
-    terms = pair.instrument
+def describe(pair: Pair, view: MarketView, now_ms: int) -> dict[str, object]:
+    """One entry of /pairs: the terms as they are now, and the prices."""
+    return {**terms_of(pair, view), **prices_of(view), **option_of(view, now_ms)}
+
+
+def terms_of(pair: Pair, view: MarketView) -> dict[str, object]:
+    """What a market's orders must be and cost."""
+    terms = view.instrument
     tick = amount(terms.tick, terms.price_decimals)
     return {
         "key": pair.name,
@@ -123,7 +132,7 @@ def describe(pair: Pair, status: MarketStatus) -> dict[str, object]:
         "subreddit": None,
         "issue_price": None,
         "issue_time": None,
-        "status": status.name,
+        "status": view.status.name,
         "filters": [
             {
                 "filter_type": "PRICE_FILTER",
@@ -140,7 +149,7 @@ def describe(pair: Pair, status: MarketStatus) -> dict[str, object]:
             },
             {"filter_type": "MIN_NOTIONAL", "min_notional": amount(terms.notional_min, MONEY_DECIMALS)},
         ],
-        "type": TYPES[terms.kind],
+        "type": DATED if terms.expiry_ms else TYPES[terms.kind],
         "max_leverage": terms.leverage_max,
         "initial_margin": amount(terms.initial_ppm, PPM_DECIMALS),
         "maintenance_margin": amount(terms.maintenance_ppm, PPM_DECIMALS),
@@ -150,4 +159,89 @@ def describe(pair: Pair, status: MarketStatus) -> dict[str, object]:
         "maker_fee": amount(terms.maker_fee_ppm, PPM_DECIMALS),
         "taker_fee": amount(terms.taker_fee_ppm, PPM_DECIMALS),
         "impact_depth": amount(terms.impact_qty, terms.lot_decimals),
+        "fair_multiplier": amount(terms.fair_margin_ppm, PPM_DECIMALS),
+        "funding_period": terms.funding_period_h if terms.premium_clamp_ppm else None,
+        "max_funding_rate": (
+            amount(terms.premium_clamp_ppm * 10**6 // terms.funding_period_h, RATE_DECIMALS)
+            if terms.premium_clamp_ppm
+            else None
+        ),
+        "strike_multiplier": amount(terms.strike_ppm, PPM_DECIMALS) if terms.strike_ppm else None,
+        "expiry": terms.expiry_ms or None,
+    }
+
+
+def prices_of(view: MarketView) -> dict[str, object]:
+    """Where a market stands. `predicted_funding_rate` is what the running hour would be settled with, for an hour."""
+    terms = view.instrument
+    decimals = terms.price_decimals
+
+    def price(units: int) -> object:
+        return amount(units, decimals) if units else None
+
+    has_funding = terms.premium_clamp_ppm != 0 and view.mark_price != 0
+    return {
+        "last_price": price(view.last_price),
+        "mark_price": price(view.mark_price),
+        "index_price": price(view.index_price),
+        "fair_price": price(view.fair_price),
+        "underlying_price": price(view.underlying_price),
+        "min_price": price(view.range_low),
+        "max_price": price(view.range_high),
+        "open_interest": amount(view.open_interest, terms.lot_decimals),
+        "predicted_funding_rate": amount(view.funding_rate_e12, RATE_DECIMALS) if has_funding else None,
+    }
+
+
+def option_of(view: MarketView, now_ms: int) -> dict[str, object]:
+    """What there is to say about an option, null for other kinds and without a fresh model.
+
+    `delta` is for one unit of the underlying; `vega` for one point of volatility, `theta` for a day, both in the quote; `drift` is
+    what the strike's movement adds to the intrinsic value in an hour, as a part of the underlying.
+    """
+    terms = view.instrument
+    decimals = terms.price_decimals
+    is_option = terms.kind in (InstrumentKind.CALL, InstrumentKind.PUT)
+    sign = 1 if terms.kind is InstrumentKind.CALL else -1
+    out = max(0, (view.strike - view.underlying_price) * sign)
+    has_strike = is_option and view.strike != 0
+    model = view.model if now_ms - view.model_ms <= MODEL_AGE_MAX_MS else None
+    return {
+        "strike": amount(view.strike, decimals) if has_strike else None,
+        "otm_amount": amount(out, decimals) if has_strike else None,
+        "model_price": amount(model.price, decimals) if model else None,
+        "volatility": amount(model.volatility_ppm, PPM_DECIMALS) if model else None,
+        "black_scholes": amount(model.black_scholes, decimals) if model else None,
+        "delta": amount(model.delta_ppm, PPM_DECIMALS) if model else None,
+        "gamma": amount(model.gamma_e12, 12) if model else None,
+        "vega": amount(model.vega_e8, 8) if model else None,
+        "theta": amount(model.theta_e8, 8) if model else None,
+        "drift": amount(model.drift_ppm, PPM_DECIMALS) if model else None,
+    }
+
+
+def funding_json(row: StoredFunding, pair: Pair) -> dict[str, object]:
+    """A settled hour. `amount` is what a long position of one paid."""
+    terms = pair.instrument
+    return {
+        "pair": pair.name,
+        "time": row.time_ms,
+        "rate": amount(row.rate_e12, RATE_DECIMALS),
+        "amount": ratio(row.lot_e12 * pair.lots_in_one, 10 ** (RATE_DECIMALS + MONEY_DECIMALS)),
+        "mark_price": amount(row.mark_price, terms.price_decimals),
+        "collected": amount(row.collected),
+        "paid": amount(row.paid),
+    }
+
+
+def liquidation_json(row: StoredLiquidation, pair: Pair) -> dict[str, object]:
+    """A part of a position that was liquidated, without saying whose. `side` is that of the order that closes it."""
+    return {
+        "id": f"{row.seq}-{row.index}",
+        "pair": pair.name,
+        "time": row.time_ms,
+        "type": row.kind.name,
+        "side": "SELL" if row.qty > 0 else "BUY",
+        "qty": amount(abs(row.qty), pair.instrument.lot_decimals),
+        "price": amount(row.price, pair.instrument.price_decimals),
     }

@@ -6,12 +6,13 @@ from litestar.types import Receive
 
 from app import forms, wire
 from app.auth import Key
+from app.db.rows import LiquidationStep
 from app.door import Answer, Request
 from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids
-from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_view, success, trade_json
+from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_view, success, trade_json, with_light
 from app.surfaces.everstrike.desk import Desk
-from app.surfaces.everstrike.pairs import Pair, Pairs, describe
+from app.surfaces.everstrike.pairs import Pair, Pairs, describe, funding_json, liquidation_json
 from app.wire import amount
 from exchange import views
 from exchange.limits import REFERENCE_LENGTH_MAX
@@ -20,6 +21,7 @@ from exchange.rejects import Reject
 LIST_LIMIT: Final = 100
 LIST_LIMIT_MAX: Final = 1_000
 DEPTH_LIMIT: Final = 40
+PUBLIC_STEPS: Final = (LiquidationStep.SLICE, LiquidationStep.TAKEOVER, LiquidationStep.DELEVERAGING)
 
 
 @final
@@ -82,7 +84,11 @@ class Reading:
         """GET /position."""
         key, query = self._desk.read(request)
         pair = self._desk.pairs.need(forms.needed(query, "pair"))
-        return success(self._desk.position(self._desk.sequencer.exchange, key.account_id, pair))
+        exchange = self._desk.sequencer.exchange
+        found = self._desk.position(exchange, key.account_id, pair)
+        if found is not None and found["size"]:
+            found = with_light(found, views.deleveraging_lights(exchange, pair.market_id).get(key.account_id))
+        return success(found)
 
     async def active_positions(self, request: Request, _receive: Receive) -> Answer:
         """GET /active_positions."""
@@ -174,7 +180,7 @@ class Reading:
         found: Json = {}
         for view in views.markets(desk.sequencer.exchange):
             pair = desk.pairs.of(view.market_id)
-            found[pair.name] = describe(pair, view.status)
+            found[pair.name] = describe(pair, view, desk.clock())
         return success(found)
 
     async def depth(self, request: Request, _receive: Receive) -> Answer:
@@ -196,6 +202,53 @@ class Reading:
             chosen.market_id, start_ms=chosen.start_ms, end_ms=chosen.end_ms, limit=chosen.limit
         )
         return success([trade_json(row, desk.pairs.of(row.market_id)) for row in rows])
+
+    async def funding(self, request: Request, _receive: Receive) -> Answer:
+        """GET /funding: settled hours, the latest first."""
+        desk = self._desk
+        chosen = Selection(forms.decode_query(request.query), desk.pairs)
+        rows = await desk.queries.funding(
+            chosen.market_id, start_ms=chosen.start_ms, end_ms=chosen.end_ms, limit=chosen.limit
+        )
+        return success([funding_json(row, desk.pairs.of(row.market_id)) for row in rows])
+
+    async def funding_payments(self, request: Request, _receive: Receive) -> Answer:
+        """GET /v1/funding_payments: what the account received and (negative) paid, the latest first."""
+        desk = self._desk
+        key, query = desk.read(request)
+        chosen = Selection(query, desk.pairs)
+        rows = await desk.queries.payments(
+            key.account_id,
+            market_id=chosen.market_id,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            limit=chosen.limit,
+        )
+        return success(
+            [
+                {
+                    "id": f"{row.seq}-{row.index}",
+                    "pair": desk.pairs.of(row.market_id).name,
+                    "time": row.time_ms,
+                    "amount": amount(row.amount),
+                    "from_margin": amount(row.from_margin),
+                }
+                for row in rows
+            ]
+        )
+
+    async def liquidations(self, request: Request, _receive: Receive) -> Answer:
+        """GET /v1/liquidations: what of positions was sold, taken over or deleveraged, the latest first."""
+        desk = self._desk
+        chosen = Selection(forms.decode_query(request.query), desk.pairs)
+        rows = await desk.queries.liquidations(
+            market_id=chosen.market_id,
+            steps=PUBLIC_STEPS,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            limit=chosen.limit,
+        )
+        return success([liquidation_json(row, desk.pairs.of(row.market_id)) for row in rows])
 
     async def time(self, _request: Request, _receive: Receive) -> Answer:
         """GET /time."""

@@ -92,6 +92,9 @@ def _reading(handlers: Reading) -> list[Row]:
         Row("GET", "/pairs", public, handlers.all_pairs, "pairs"),
         Row("GET", "/depth", public, handlers.depth, "depth", ("pair",), ("limit",)),
         Row("GET", "/trades", public, handlers.trades, "trades", ("pair",), ("start", "end", "limit")),
+        Row("GET", "/funding", public, handlers.funding, "funding", (), _LIST),
+        Row("GET", "/v1/funding_payments", key, handlers.funding_payments, "funding_payments", (), _LIST),
+        Row("GET", "/v1/liquidations", public, handlers.liquidations, "liquidations", (), _LIST),
         Row("GET", "/time", public, handlers.time, "time"),
         Row("GET", "/ping", public, handlers.ping, "nothing"),
     ]

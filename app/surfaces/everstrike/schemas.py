@@ -203,6 +203,7 @@ _ORDER: Final[Schema] = {
     "customer_id": {"type": "string", "format": "uuid"},
     "client_order_id": {**_or_null({"type": "string"}), "description": OURS},
     "msg": {**_or_null({"type": "string"}), "description": "Why a cancelled order ended."},
+    "is_liquidation": {**BOOLEAN, "description": "The exchange's own order, in a liquidation of the account."},
 }
 _FILL: Final[Schema] = {
     "id": ID,
@@ -248,6 +249,13 @@ _STATS: Final[Schema] = {
     "lp": {**_or_null(NUMBER), "description": "Liquidation price; null when no price would liquidate."},
     "bankrupt": {**_or_null(NUMBER), "description": "Bankruptcy price; null when there is none."},
     "direction": _or_null(_words(SIDES)),
+    "maintenance": {**NUMBER, "description": OURS + "Maintenance margin."},
+    "adl": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 5,
+        "description": OURS + "How near the position is to being deleveraged: 1 goes first. GET /position only.",
+    },
 }
 _POSITION: Final[Schema] = {
     "pair": {"type": "string"},
@@ -289,7 +297,7 @@ _PAIR: Final[Schema] = {
     "subreddit": {"type": "null"},
     "issue_price": {"type": "null"},
     "issue_time": {"type": "null"},
-    "status": {"type": "string", "enum": ["TRADING", "REDUCE_ONLY", "CANCEL_ONLY", "HALTED"]},
+    "status": {"type": "string", "enum": ["TRADING", "REDUCE_ONLY", "CANCEL_ONLY", "HALTED", "SETTLED"]},
     "filters": _list(
         {"type": "object", "properties": {"filter_type": {"type": "string"}}, "required": ["filter_type"]}
     ),
@@ -303,6 +311,58 @@ _PAIR: Final[Schema] = {
     "maker_fee": NUMBER,
     "taker_fee": NUMBER,
     "impact_depth": NUMBER,
+    "fair_multiplier": {**NUMBER, "description": "How far the fair price's sides may stand from the best ones."},
+    "funding_period": {"type": ["integer", "null"], "description": "Hours in which a premium is paid in full."},
+    "max_funding_rate": {**_or_null(NUMBER), "description": "An hour's largest."},
+    "strike_multiplier": {**_or_null(NUMBER), "description": "Of the EMA of 100 hours."},
+    "expiry": {**_or_null(MILLISECONDS), "description": "Of a dated future."},
+    "last_price": _or_null(NUMBER),
+    "mark_price": _or_null(NUMBER),
+    "index_price": {**_or_null(NUMBER), "description": "Of an option its own: the intrinsic value, or its floor."},
+    "fair_price": _or_null(NUMBER),
+    "underlying_price": {**_or_null(NUMBER), "description": "The index of the underlying."},
+    "min_price": {**_or_null(NUMBER), "description": "Low edge of the trading range."},
+    "max_price": {**_or_null(NUMBER), "description": "High edge of the trading range."},
+    "open_interest": NUMBER,
+    "predicted_funding_rate": {
+        **_or_null(NUMBER),
+        "description": "What the running hour would be settled with, as part of the mark. Longs pay where positive.",
+    },
+    "strike": _or_null(NUMBER),
+    "otm_amount": {**_or_null(NUMBER), "description": "How far out of the money."},
+    "model_price": _or_null(NUMBER),
+    "volatility": {**_or_null(NUMBER), "description": "Of a year."},
+    "black_scholes": _or_null(NUMBER),
+    "delta": {**_or_null(NUMBER), "description": "For one unit of the underlying."},
+    "gamma": _or_null(NUMBER),
+    "vega": {**_or_null(NUMBER), "description": "For one point of volatility, in the quote."},
+    "theta": {**_or_null(NUMBER), "description": "For a day, in the quote."},
+    "drift": {**_or_null(NUMBER), "description": "Of the intrinsic value in an hour, part of the underlying."},
+}
+_FUNDING: Final[Schema] = {
+    "pair": {"type": "string"},
+    "time": {**MILLISECONDS, "description": "End of the hour."},
+    "rate": {**NUMBER, "description": "As part of the mark. Longs paid where positive."},
+    "amount": {**NUMBER, "description": "What a long position of 1 paid."},
+    "mark_price": NUMBER,
+    "collected": NUMBER,
+    "paid": NUMBER,
+}
+_PAYMENT: Final[Schema] = {
+    "id": {"type": "string"},
+    "pair": {"type": "string"},
+    "time": MILLISECONDS,
+    "amount": {**NUMBER, "description": "Received, or (negative) paid."},
+    "from_margin": {**NUMBER, "description": "How much of it came out of the position's margin."},
+}
+_LIQUIDATION: Final[Schema] = {
+    "id": {"type": "string"},
+    "pair": {"type": "string"},
+    "time": MILLISECONDS,
+    "type": {"type": "string", "enum": ["SLICE", "TAKEOVER", "DELEVERAGING"]},
+    "side": {**_words(SIDES), "description": "Of the order that closes the position."},
+    "qty": NUMBER,
+    "price": NUMBER,
 }
 _ERROR: Final[Schema] = {
     "type": "object",
@@ -345,6 +405,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Trade": _object(_TRADE),
     "Level": _object(_LEVEL),
     "Pair": _object(_PAIR),
+    "Funding": _object(_FUNDING),
+    "FundingPayment": _object(_PAYMENT),
+    "Liquidation": _object(_LIQUIDATION),
     "Error": _ERROR,
 }
 RESULTS: Final[dict[str, Schema]] = {
@@ -364,6 +427,9 @@ RESULTS: Final[dict[str, Schema]] = {
     "trades": _list(_ref("Trade")),
     "depth": _object({"bids": _list(_ref("Level")), "asks": _list(_ref("Level"))}),
     "pairs": _map(_ref("Pair"), "By pair."),
+    "funding": _list(_ref("Funding")),
+    "funding_payments": _list(_ref("FundingPayment")),
+    "liquidations": _list(_ref("Liquidation")),
     "time": MILLISECONDS,
     "nothing": {"type": "object", "maxProperties": 0},
     "liabilities": _object(
@@ -408,7 +474,10 @@ SUMMARIES: Final = {
     "/position": "One position",
     "/active_positions": "Open positions",
     "/fills": "Fills",
-    "/pairs": "Every market's terms",
+    "/pairs": "Every market's terms and prices",
+    "/funding": "Settled hours of funding",
+    "/v1/funding_payments": "The account's funding",
+    "/v1/liquidations": "What of positions was liquidated",
     "/depth": "The order book by price",
     "/trades": "Trades of a market",
     "/time": "The exchange's clock",
