@@ -49,10 +49,12 @@ app = typer.Typer(
 )
 accounts_app = typer.Typer(no_args_is_help=True, help="See and open accounts.")
 keys_app = typer.Typer(no_args_is_help=True, help="See, make and end API keys.")
-markets_app = typer.Typer(no_args_is_help=True, help="See, halt and open markets.")
+markets_app = typer.Typer(no_args_is_help=True, help="See, halt, open and amend markets.")
+venue_app = typer.Typer(no_args_is_help=True, help="Restrict all markets at once, or lift that.")
 app.add_typer(accounts_app, name="accounts", rich_help_panel="Operate")
 app.add_typer(keys_app, name="keys", rich_help_panel="Operate")
 app.add_typer(markets_app, name="markets", rich_help_panel="Operate")
+app.add_typer(venue_app, name="venue", rich_help_panel="Operate")
 
 
 @app.callback()
@@ -284,6 +286,142 @@ def markets_open(symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PER
 def _set_market(symbol: str, status: str) -> None:
     row = _ask(control.SetMarket(symbol.upper(), status.upper()), control.MarketRow)
     out.print(f"{row.symbol} is [bold]{row.status}[/bold].")
+
+
+@markets_app.command("restrict")
+def markets_restrict(
+    symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PERP.")],
+    mode: Annotated[str, typer.Argument(help="reduce-only or cancel-only.")],
+) -> None:
+    """Let a market take only orders that reduce a position, or only cancels."""
+    _set_market(symbol, _restriction(mode))
+
+
+@markets_app.command("amend")
+def markets_amend(
+    symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PERP.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Terms as NAME=VALUE in the core's units, such as taker_fee_ppm=250. [default: the table's]"
+        ),
+    ] = None,
+) -> None:
+    """Give a market other terms: at once, or after the notice period where they ask for more margin."""
+    pairs = [change.partition("=") for change in changes or ()]
+    if any(not (name and equals and value) for name, equals, value in pairs):
+        raise control.Refused("Terms are given as NAME=VALUE.")
+    given = {name: value for name, _, value in pairs}
+    row = _ask(control.AmendMarket(symbol.upper(), given), control.Amended)
+    for name, (old, new) in row.changed.items():
+        out.print(f"{name}: {old} -> [bold]{new}[/bold]")
+    if row.effective_ms < 0:
+        out.print(f"{row.symbol} has these terms already.")
+    elif row.effective_ms:
+        out.print(
+            f"{row.symbol} has these terms from [bold]{_date(row.effective_ms)}[/bold] on: they ask for more margin."
+        )
+    else:
+        out.print(f"[green]{row.symbol} has these terms now.[/green]")
+
+
+def _restriction(mode: str) -> str:
+    status = mode.upper().replace("-", "_")
+    if status not in ("REDUCE_ONLY", "CANCEL_ONLY"):
+        raise control.Refused(f"There is no restriction {mode!r}: choose reduce-only or cancel-only.")
+    return status
+
+
+@venue_app.command("halt")
+def venue_halt() -> None:
+    """Let no market take anything."""
+    _set_venue("HALTED")
+
+
+@venue_app.command("cancel-only")
+def venue_cancel_only() -> None:
+    """Let all markets take only cancels."""
+    _set_venue("CANCEL_ONLY")
+
+
+@venue_app.command("reduce-only")
+def venue_reduce_only() -> None:
+    """Let all markets take only orders that reduce a position, and cancels."""
+    _set_venue("REDUCE_ONLY")
+
+
+@venue_app.command("open")
+def venue_open() -> None:
+    """Lift it: each market goes back to its own status."""
+    _set_venue("TRADING")
+
+
+def _set_venue(status: str) -> None:
+    row = _ask(control.SetVenue(status), control.VenueRow)
+    out.print(f"The venue is [bold]{row.status}[/bold].")
+
+
+@app.command(rich_help_panel="Operate")
+def insurance(
+    amount: Annotated[str, typer.Argument(help="How much to put in, such as 50000. [default: only show it]")] = "",
+    asset: Annotated[str, typer.Argument(help="Of what.")] = "USD",
+    reference: Annotated[
+        str, typer.Option(help="A name for this deposit: the same one again changes nothing. [default: a new one]")
+    ] = "",
+) -> None:
+    """Show what the insurance fund has, or put something in."""
+    if amount:
+        _transfer(0, reference, lambda name: control.Deposit(0, asset.upper(), amount, name))
+    row = _ask(control.Insurance(), control.FundRow)
+    table = _table("insurance fund", "amount", "unrealized", numbers=2)
+    for symbol, held in row.balances.items():
+        table.add_row(symbol, held, "")
+    for symbol, (size, pnl) in row.positions.items():
+        table.add_row(symbol, size, pnl)
+    _print(table, [*row.balances, *row.positions], "The insurance fund has nothing: evermark insurance AMOUNT")
+
+
+@app.command(rich_help_panel="Operate")
+def provider(
+    account: Annotated[int, typer.Argument(help="The account's number.")],
+    switch: Annotated[str, typer.Argument(help="on or off.")],
+) -> None:
+    """Let a cross account take over failing positions at their bankruptcy price, or stop it."""
+    if switch.lower() not in ("on", "off"):
+        raise control.Refused(f"on or off, not {switch!r}.")
+    row = _ask(control.SetProvider(account, switch.lower() == "on"), control.ProviderRow)
+    words = "takes over failing positions" if row.is_provider else "takes over nothing"
+    out.print(f"Account {row.account_id} [bold]{words}[/bold].")
+
+
+@app.command(rich_help_panel="Operate")
+def funding(
+    symbol: Annotated[str, typer.Argument(help="Such as USD_BTC_PERP.")],
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many hours.")] = 24,
+) -> None:
+    """A market's funding: the running hour and those before it. Longs pay where the rate is positive."""
+    row = _ask(control.Funding(symbol.upper(), limit), control.FundingReport)
+    out.print(f"{row.symbol}, predicted for this hour: [bold]{row.predicted}[/bold]")
+    table = _table("hour's end", "rate", "mark", "collected", "paid", "gift", "residue", numbers=6)
+    for hour in row.hours:
+        amounts = (hour.collected, hour.paid, hour.gift, hour.residue)
+        table.add_row(_date(hour.time_ms), hour.rate, hour.mark, *amounts)
+    _print(table, row.hours, "No hour was settled yet.")
+
+
+@app.command(rich_help_panel="Operate")
+def liquidations(
+    symbol: Annotated[str, typer.Argument(help="Of one market only.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many steps.")] = 50,
+) -> None:
+    """The last steps of liquidations, the newest first."""
+    rows = _ask(control.Liquidations(symbol.upper(), limit), list[control.LiquidationRow])
+    table = _table("time", "step", "market", "account", "against", "qty", "price", "value", numbers=3)
+    for row in rows:
+        against = str(row.counterparty_id) if row.qty else ""
+        numbers = (row.qty, row.price, row.value)
+        table.add_row(_date(row.time_ms), row.step, row.symbol or "all", str(row.account_id), against, *numbers)
+    _print(table, rows, "Nothing was liquidated yet.")
 
 
 @app.command(rich_help_panel="Operate")

@@ -105,6 +105,44 @@ class SetMarket(Request, frozen=True, tag="set_market"):
     status: str
 
 
+class AmendMarket(Request, frozen=True, tag="amend_market"):
+    """Give a market the terms of the table, or with some of them changed."""
+
+    symbol: str
+    changes: dict[str, str] = {}  # by name of the term, as text; none: the table's
+
+
+class SetVenue(Request, frozen=True, tag="set_venue"):
+    """Restrict all markets, or lift that."""
+
+    status: str
+
+
+class Insurance(Request, frozen=True, tag="insurance"):
+    """What the insurance fund has."""
+
+
+class SetProvider(Request, frozen=True, tag="set_provider"):
+    """Let an account take over failing positions, or stop it."""
+
+    account_id: int
+    is_provider: bool
+
+
+class Funding(Request, frozen=True, tag="funding"):
+    """A market's settled hours."""
+
+    symbol: str
+    limit: int = 24
+
+
+class Liquidations(Request, frozen=True, tag="liquidations"):
+    """The last steps of liquidations."""
+
+    symbol: str = ""  # all
+    limit: int = 50
+
+
 class Skip(Request, frozen=True, tag="skip"):
     """Pass over the command that halted the exchange."""
 
@@ -124,6 +162,12 @@ AnyRequest: TypeAlias = (
     | Withdraw
     | Markets
     | SetMarket
+    | AmendMarket
+    | SetVenue
+    | Insurance
+    | SetProvider
+    | Funding
+    | Liquidations
     | Skip
 )
 
@@ -180,6 +224,67 @@ class MarketRow(msgspec.Struct, frozen=True):
     index: str
     mark: str
     last: str
+
+
+class Amended(msgspec.Struct, frozen=True):
+    """What became of new terms: which changed (old and new, as text), and from when on; 0: at once, -1: nothing changed."""
+
+    symbol: str
+    changed: dict[str, tuple[str, str]]
+    effective_ms: int
+
+
+class VenueRow(msgspec.Struct, frozen=True):
+    """What all markets take at the most."""
+
+    status: str
+
+
+class FundRow(msgspec.Struct, frozen=True):
+    """The insurance fund: its holdings, and its positions by market with their size and unrealized pnl."""
+
+    balances: dict[str, str]
+    positions: dict[str, tuple[str, str]]
+
+
+class ProviderRow(msgspec.Struct, frozen=True):
+    """Whether an account takes over failing positions."""
+
+    account_id: int
+    is_provider: bool
+
+
+class FundingRow(msgspec.Struct, frozen=True):
+    """A settled hour, `time_ms` its end; amounts as text."""
+
+    time_ms: int
+    rate: str
+    mark: str
+    collected: str
+    paid: str
+    gift: str
+    residue: str
+
+
+class FundingReport(msgspec.Struct, frozen=True):
+    """A market's funding: what the running hour would be settled with, and the hours before it."""
+
+    symbol: str
+    predicted: str
+    hours: tuple[FundingRow, ...]
+
+
+class LiquidationRow(msgspec.Struct, frozen=True):
+    """A step of a liquidation. `symbol` is empty for a whole account."""
+
+    time_ms: int
+    step: str
+    symbol: str
+    account_id: int
+    counterparty_id: int
+    qty: str
+    price: str
+    value: str
 
 
 class Balance(msgspec.Struct, frozen=True):

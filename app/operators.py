@@ -11,18 +11,31 @@ from app.control import AnyRequest, ControlServer, Refused
 from app.feeds.health import SourceHealth
 from app.identity import KeyInfo
 from app.problems import Malformed
+from app.risk_desk import RiskDesk
 from app.sequencer import Unencodable
 from app.settings import Settings
 from app.store import Store
 from app.wire import MONEY_DECIMALS, money, plain
 from exchange import views
-from exchange.commands import Command, Deposit, OpenAccount, SetMarginMode, SetMarketStatus, Withdraw
+from exchange.commands import (
+    Command,
+    Deposit,
+    OpenAccount,
+    SetLiquidityProvider,
+    SetMarginMode,
+    SetMarketStatus,
+    SetVenueStatus,
+    Withdraw,
+)
 from exchange.events import AccountOpened, CommandRejected, Event, TransferRepeated
 from exchange.instrument import Asset, MarketStatus
 
 T = TypeVar("T")
 
 _ACCOUNT_REFERENCE: Final = "operator "
+_STATUSES: Final = {
+    name: status for name, status in MarketStatus.__members__.items() if status is not MarketStatus.SETTLED
+}
 _MODES: Final = ("isolated", "cross")
 
 
@@ -47,6 +60,7 @@ class Operator:
     def __init__(self, store: Store, health: Callable[[], Sequence[SourceHealth]] = tuple) -> None:
         self._store = store
         self._health = health
+        self._risk = RiskDesk(store)
 
     async def __call__(self, request: AnyRequest) -> object:
         """Do what is asked.
@@ -75,6 +89,30 @@ class Operator:
             return await self._set_market(request)
         if isinstance(request, control.Skip):
             return await self._skip(request)
+        return await self._manage_risk(request)
+
+    async def _manage_risk(
+        self,
+        request: control.AmendMarket
+        | control.SetVenue
+        | control.Insurance
+        | control.SetProvider
+        | control.Funding
+        | control.Liquidations,
+    ) -> object:
+        if isinstance(request, control.AmendMarket):
+            return await self._risk.amend(request)
+        if isinstance(request, control.SetVenue):
+            return await self._set_venue(request)
+        if isinstance(request, control.Insurance):
+            return self._risk.fund()
+        if isinstance(request, control.SetProvider):
+            await self._submit(SetLiquidityProvider(request.account_id, request.is_provider))
+            return control.ProviderRow(request.account_id, request.is_provider)
+        if isinstance(request, control.Funding):
+            return await self._risk.funding(request)
+        if isinstance(request, control.Liquidations):
+            return await self._risk.liquidations(request)
         assert_never(request)
 
     def _status(self) -> control.StatusRow:
@@ -177,15 +215,16 @@ class Operator:
         return [_market_row(market) for market in views.markets(self._store.exchange)]
 
     async def _set_market(self, request: control.SetMarket) -> control.MarketRow:
-        market = next((row for row in views.markets(self._store.exchange) if _symbol(row) == request.symbol), None)
-        if market is None:
-            raise Refused(f"There is no market {request.symbol!r}.")
-        if request.status not in MarketStatus.__members__:
-            raise Refused(f"There is no status {request.status!r}: choose from {', '.join(MarketStatus.__members__)}.")
-        await self._submit(SetMarketStatus(market.market_id, MarketStatus[request.status]))
+        market = self._risk.market(request.symbol)
+        await self._submit(SetMarketStatus(market.market_id, _status_of(request.status)))
         changed = views.market(self._store.exchange, market.market_id)
         assert changed is not None
         return _market_row(changed)
+
+    async def _set_venue(self, request: control.SetVenue) -> control.VenueRow:
+        status = _status_of(request.status)
+        await self._submit(SetVenueStatus(status))
+        return control.VenueRow(status.name)
 
     async def _skip(self, request: control.Skip) -> control.Done:
         if not request.reason.strip():
@@ -210,6 +249,12 @@ def _first(events: list[Event], kind: type[T]) -> T:
     found = events[0]
     assert isinstance(found, kind), found
     return found
+
+
+def _status_of(name: str) -> MarketStatus:
+    if name not in _STATUSES:
+        raise Refused(f"There is no status {name!r}: choose from {', '.join(_STATUSES)}.")
+    return _STATUSES[name]
 
 
 def _symbol(market: views.MarketView) -> str:

@@ -87,6 +87,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     feed = read.feed("EVERMARK_FEED")
     if feed == "file" and not feed_path:
         raise SettingsInvalid("EVERMARK_FEED_PATH", "must name a file when EVERMARK_FEED is file")
+    clock_rate = read.integer("EVERMARK_CLOCK_RATE", default.clock_rate, 1, 1_000)
+    if clock_rate != 1 and database_url is not None:
+        raise SettingsInvalid("EVERMARK_CLOCK_RATE", "is to rehearse with the embedded database, not with DATABASE_URL")
     return Settings(
         host=read.text("HOST", default.host),
         port=read.integer("PORT", default.port, 0, 65_535),
@@ -104,7 +107,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         snapshots_kept=read.integer("EVERMARK_SNAPSHOTS_KEPT", default.snapshots_kept, 1, 1_000),
         projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
         projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
-        clock_rate=read.integer("EVERMARK_CLOCK_RATE", default.clock_rate, 1, 1_000),
+        clock_rate=clock_rate,
         insurance_seed_usd=read.integer(
             "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX
         ),

@@ -249,9 +249,70 @@ def test_markets(exchange: Program) -> None:
     assert re.search(r"USD_BTC_PERP\s+TRADING\s+6\d{4}", evermark(data_dir, "markets", "list"))
 
 
+def test_markets_are_restricted_and_amended(exchange: Program) -> None:
+    """CLI-012, CLI-013."""
+    data_dir = exchange.data_dir
+    assert "USD_LRC_PERP is REDUCE_ONLY" in evermark(data_dir, "markets", "restrict", "usd_lrc_perp", "reduce-only")
+    assert "USD_LRC_PERP is CANCEL_ONLY" in evermark(data_dir, "markets", "restrict", "USD_LRC_PERP", "cancel-only")
+    assert "USD_LRC_PERP is TRADING" in evermark(data_dir, "markets", "open", "USD_LRC_PERP")
+    assert "has these terms already" in evermark(data_dir, "markets", "amend", "USD_APE_PERP")
+    said = evermark(data_dir, "markets", "amend", "USD_APE_PERP", "taker_fee_ppm=250", "mark_method=index")
+    assert "taker_fee_ppm: 300 -> 250" in said
+    assert "mark_method: BASIS -> INDEX" in said
+    assert "has these terms now" in said
+    said = evermark(data_dir, "markets", "amend", "USD_APE_PERP", "maintenance_ppm=6_000")
+    assert re.search(r"has these terms from 20\d\d-\d\d-\d\d .* on: they ask for more margin", said)
+    said = evermark(data_dir, "markets", "amend", "USD_APE_PERP")
+    assert "taker_fee_ppm: 250 -> 300" in said
+    assert "has these terms now" in said
+
+
+def test_the_venue_is_restricted(exchange: Program) -> None:
+    """CLI-012: the stricter of the venue's and a market's own status counts."""
+    data_dir = exchange.data_dir
+    evermark(data_dir, "markets", "halt", "USD_LRC_PERP")
+    try:
+        for word, status in (("halt", "HALTED"), ("reduce-only", "REDUCE_ONLY"), ("cancel-only", "CANCEL_ONLY")):
+            assert f"The venue is {status}." in evermark(data_dir, "venue", word)
+            listed = evermark(data_dir, "markets", "list")
+            assert re.search(rf"USD_BTC_PERP\s+{status}", listed)
+            assert re.search(r"USD_LRC_PERP\s+HALTED", listed)
+    finally:
+        assert "The venue is TRADING." in evermark(data_dir, "venue", "open")
+        evermark(data_dir, "markets", "open", "USD_LRC_PERP")
+    assert re.search(r"USD_BTC_PERP\s+TRADING", evermark(data_dir, "markets", "list"))
+
+
+def test_the_insurance_fund_providers_funding_and_liquidations(exchange: Program) -> None:
+    """CLI-014: the fund's first money is there, and more can be put in, once."""
+    data_dir = exchange.data_dir
+    assert re.search(r"USD\s+1000000", evermark(data_dir, "insurance"))
+    gifts = [evermark(data_dir, "insurance", "500.5", "--reference", "gift 1") for _ in range(2)]
+    assert all(re.search(r"USD\s+1000500.5", said) for said in gifts)
+    assert ["nothing changed" in said for said in gifts] == [False, True]
+    assert "Account 2 takes over failing positions" in evermark(data_dir, "provider", "2", "on")
+    assert "Account 2 takes over nothing" in evermark(data_dir, "provider", "2", "OFF")
+    said = evermark(data_dir, "funding", "usd_btc_perp")
+    assert "USD_BTC_PERP, predicted for this hour:" in said
+    assert evermark(data_dir, "liquidations") == evermark(data_dir, "liquidations", "USD_BTC_PERP")
+
+
 @pytest.mark.parametrize(
     "arguments, code, words",
     [
+        (("markets", "restrict", "USD_BTC_PERP", "halt"), 1, "There is no restriction 'halt'"),
+        (("markets", "amend", "USD_BTC_PERP", "taker_fee_ppm"), 1, "NAME=VALUE"),
+        (("markets", "amend", "USD_BTC_PERP", "taker_fee=1"), 1, "There is no term 'taker_fee'"),
+        (("markets", "amend", "USD_BTC_PERP", "taker_fee_ppm=0.1"), 1, "must be a whole number"),
+        (("markets", "amend", "USD_BTC_PERP", "mark_method=luck"), 1, "INDEX, BASIS, MEDIAN"),
+        (("markets", "amend", "USD_BTC_PERP", "tick=3"), 1, "contradict"),
+        (("markets", "amend", "USD_X_PERP"), 1, "There is no market 'USD_X_PERP'."),
+        (("insurance", "nothing"), 1, "decimal number"),
+        (("provider", "99", "on"), 1, "The account does not exist."),
+        (("provider", "1", "maybe"), 1, "on or off"),
+        (("funding", "USD_X_PERP"), 1, "There is no market"),
+        (("liquidations", "USD_X_PERP"), 1, "There is no market"),
+        (("markets", "halt", "USD_BTC_PERP", "--status", "SETTLED"), 1, "There is no status 'SETTLED'"),
         (("deposit", "99", "1"), 1, "The account does not exist."),
         (("deposit", "1", "0"), 1, "greater than zero"),
         (("deposit", "1", "NaN"), 1, "decimal number"),
@@ -404,6 +465,11 @@ def test_help_is_there(tmp_path: Path) -> None:
         "deposit",
         "withdraw",
         "markets",
+        "venue",
+        "insurance",
+        "provider",
+        "funding",
+        "liquidations",
         "status",
         "verify",
         "replay",

@@ -104,3 +104,9 @@ def test_a_database_of_ones_own_gets_no_insurance_seed_unasked() -> None:
     assert from_environment({**own, "EVERMARK_INSURANCE_SEED": "500"}).insurance_seed_usd == 500
     with pytest.raises(SettingsInvalid, match="EVERMARK_INSURANCE_SEED"):
         from_environment({"EVERMARK_INSURANCE_SEED": "-1"})
+
+
+@pytest.mark.spec("SIM-007")
+def test_a_fast_clock_is_for_the_embedded_database() -> None:
+    with pytest.raises(SettingsInvalid, match="EVERMARK_CLOCK_RATE"):
+        from_environment({"EVERMARK_CLOCK_RATE": "60", "DATABASE_URL": "postgresql://x"})
