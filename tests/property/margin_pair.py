@@ -44,6 +44,7 @@ from exchange.events import (
 )
 from exchange.exchange import Exchange
 from exchange.rejects import Reject
+from exchange.snapshot import decode, encode
 from exchange.state import Account, Holding
 from tests.property.margin_dice import (
     ALONE,
@@ -228,9 +229,18 @@ class Pair:
             self.counts.seen["rates"] += value != 0
 
     def turn(self) -> None:
+        if self.dice.random.random() < 0.02:
+            self.go_on_from_a_snapshot()
         for command, after_ms in self.dice.turn():
             if not self.is_over:
                 self.do(command, after_ms)
+
+    def go_on_from_a_snapshot(self) -> None:
+        """What is kept beside the state makes no difference to margins."""
+        exchange = decode(encode(self.world.exchange))
+        exchange.time_ms = self.world.exchange.time_ms
+        self.world.exchange = exchange
+        self.counts.seen["snapshots"] += 1
 
     def keys(self) -> list[tuple[int, int]]:
         return [(a, m) for a, account in self.twin.accounts.items() for m in account.positions]
