@@ -18,6 +18,7 @@ from app.wire import MONEY_DECIMALS, plain
 from exchange import views
 from exchange.audit import audit
 from exchange.exchange import Exchange
+from exchange.limits import FUND_ACCOUNT_ID
 
 NEWEST: Final = 2**63 - 1
 
@@ -56,11 +57,17 @@ def show(out: Console, found: Recovered) -> None:
     exchange = found.exchange
     out.print(f"seq         {found.seq}")
     out.print(f"time        {_time(exchange.time_ms)}")
+    out.print(f"rules       {views.rules_version(exchange)}")
     out.print(f"snapshot    {found.snapshot_seq}")
     out.print(f"state hash  {exchange.state_hash().hex()}", soft_wrap=True)
     out.print(_markets(exchange))
     accounts = views.accounts(exchange)
     symbols = {asset.asset_id: asset.symbol for asset in views.assets(exchange)}
+    if views.balances(exchange, FUND_ACCOUNT_ID):
+        out.print("\n[bold]insurance fund[/bold]")
+        out.print(_holdings(exchange, FUND_ACCOUNT_ID, symbols))
+        if views.positions(exchange, FUND_ACCOUNT_ID):
+            out.print(_positions(exchange, FUND_ACCOUNT_ID))
     for account in accounts:
         mode = "isolated" if account.is_isolated else "cross"
         out.print(f"\n[bold]account {account.account_id}[/bold] of owner {account.owner_id}, {mode}")

@@ -197,7 +197,7 @@ def option_of(view: MarketView, now_ms: int) -> dict[str, object]:
     """What there is to say about an option, null for other kinds and without a fresh model.
 
     `delta` is for one unit of the underlying; `vega` for one point of volatility, `theta` for a day, both in the quote; `drift` is
-    what the strike's movement adds to the intrinsic value in an hour, as a part of the underlying.
+    by which part the option's index changes in an hour by the strike's movement alone.
     """
     terms = view.instrument
     decimals = terms.price_decimals

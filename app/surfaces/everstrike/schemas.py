@@ -337,7 +337,10 @@ _PAIR: Final[Schema] = {
     "gamma": _or_null(NUMBER),
     "vega": {**_or_null(NUMBER), "description": "For one point of volatility, in the quote."},
     "theta": {**_or_null(NUMBER), "description": "For a day, in the quote."},
-    "drift": {**_or_null(NUMBER), "description": "Of the intrinsic value in an hour, part of the underlying."},
+    "drift": {
+        **_or_null(NUMBER),
+        "description": "By which part the option's index changes in an hour by the strike's movement alone.",
+    },
 }
 _FUNDING: Final[Schema] = {
     "pair": {"type": "string"},

@@ -9,6 +9,7 @@ from app.clock import wall_clock
 from app.faults import Unavailable
 from app.feeds.base import NoFeed
 from app.feeds.synthetic import SyntheticFeed
+from app.feeds.together import Together
 from app.listings import load
 from app.scheduler import Bell
 from exchange.commands import Command, Tick, UpdateIndexPrice
@@ -43,7 +44,7 @@ async def test_a_ring_submits_observations_and_then_a_tick() -> None:
     queue = Queue()
     feed = SyntheticFeed(LISTINGS.indices, LISTINGS.starts, 1, prices={})
     await Bell(queue.submit, feed, lambda: 5_000).ring()
-    assert [type(command) for command in queue.commands] == [UpdateIndexPrice] * 108 + [Tick]
+    assert [type(command) for command in queue.commands] == [UpdateIndexPrice] * 3 * len(LISTINGS.indices) + [Tick]
 
 
 async def test_a_tick_that_left_something_is_followed_by_another() -> None:
@@ -102,3 +103,33 @@ async def test_a_broken_promise_is_not_swallowed() -> None:
     assert not issubclass(ValueError, Unavailable)
     with pytest.raises(ValueError, match="a bug"):
         await Bell(queue.submit, NoFeed(), lambda: 5_000).ring()
+
+
+class BrokenFeed:
+    """Fails as long as it is told to."""
+
+    is_broken = True
+
+    def take(self, time_ms: int) -> list[Command]:
+        if self.is_broken:
+            raise ZeroDivisionError("a model")
+        return [UpdateIndexPrice(2, 1, 7, time_ms)]
+
+
+class OneFeed:
+    def take(self, time_ms: int) -> list[Command]:
+        return [UpdateIndexPrice(1, 1, 5, time_ms)]
+
+
+async def test_a_feed_that_fails_silences_neither_the_bell_nor_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """FEED-034: and is said once."""
+    queue = Queue()
+    broken = BrokenFeed()
+    bell = Bell(queue.submit, Together([broken, OneFeed()]), lambda: 5_000)
+    await bell.ring()
+    await bell.ring()
+    assert queue.commands == [UpdateIndexPrice(1, 1, 5, 5_000), Tick()] * 2
+    assert [record.message for record in caplog.records] == ["BrokenFeed fails"]
+    broken.is_broken = False
+    await bell.ring()
+    assert queue.commands[4:] == [UpdateIndexPrice(2, 1, 7, 5_000), UpdateIndexPrice(1, 1, 5, 5_000), Tick()]
