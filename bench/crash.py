@@ -23,7 +23,17 @@ import psutil
 
 from app import compiled, control
 from bench import report
-from bench.crash_doors import FUND_USD, Clock, Line, Trader, keep_quoting, open_positions, open_traders
+from bench.crash_doors import (
+    FUND_USD,
+    PROVIDER_USD,
+    PROVIDERS,
+    Clock,
+    Line,
+    Trader,
+    keep_quoting,
+    open_positions,
+    open_traders,
+)
 from bench.crash_story import tell
 from bench.http import cpu, free_port, running
 
@@ -51,6 +61,7 @@ def main() -> int:
         "accounts": given.accounts,
         "clock_rate": given.rate,
         "fund_usd": int(FUND_USD),
+        "providers": f"{PROVIDERS} with {PROVIDER_USD} USD each",
         "seed": given.seed,
         "load_before": round(os.getloadavg()[0], 1),
     }
@@ -72,13 +83,14 @@ def main() -> int:
             quoted = asyncio.run(live_through(port, makers, given.rate))
             seconds = time.monotonic() - begun
             after = cpu(server, data_dir)
+        conditions["load_after_crash"] = round(os.getloadavg()[0], 1)
         conditions["quotes_in_crash"] = quoted["quoted"]
         conditions["server_cpu"] = round((after[0] - before[0]) / seconds, 2)
         conditions["postgres_cpu"] = round((after[1] - before[1]) / seconds, 2)
         print(
             f"  the crash took {seconds:.0f} s; makers quoted {quoted['quoted']:,} times, {quoted['refused']:,} refused"
         )
-        story = asyncio.run(tell(data_dir, len(makers), loaded_seq))
+        story = asyncio.run(tell(data_dir, len(makers) + PROVIDERS, loaded_seq))
     story.write(given.out, conditions)
     report.append("crash", conditions, story.figures())
     return 0

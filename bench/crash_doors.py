@@ -19,6 +19,8 @@ PAIRS: Final = {"USD_BTC_PERP": (4, 1), "USD_ETH_PERP": (3, 2)}
 """Decimals of a lot and of a price, by market."""
 MAKERS: Final = 8
 MAKER_USD: Final = "50000000"
+PROVIDERS: Final = 4
+PROVIDER_USD: Final = "300000"
 FUND_USD: Final = "250000"
 LEVERAGES: Final = (2, 3, 5, 10, 20, 25, 50, 75, 100)
 LONG_SHARE: Final = 0.7
@@ -90,7 +92,10 @@ class Line:
 
 
 def open_traders(data_dir: Path, count: int, seed: int) -> tuple[list[Trader], list[Trader]]:
-    """Open makers and traders with money and keys through the operator's socket. Half of the traders have isolated margin."""
+    """Open traders, makers and liquidity providers with money and keys through the operator's socket.
+
+    Half of the traders have isolated margin. Returns makers and traders.
+    """
     dice = random.Random(seed)
     low, high = (math.log(usd) for usd in DEPOSITS)
     plans: list[tuple[int, bool, str, str, int]] = [
@@ -116,6 +121,9 @@ def open_traders(data_dir: Path, count: int, seed: int) -> tuple[list[Trader], l
         made = pool.map(lambda n: make(f"trader {n}", str(plans[n][0]), plans[n][1]), range(count))
         traders = [Trader(who[0], who[1], who[2], *plan) for who, plan in zip(made, plans, strict=True)]
         makers = [Trader(*make(f"maker {n}", MAKER_USD, False), 0, False, "", "", 0) for n in range(MAKERS)]
+    for number in range(PROVIDERS):
+        account_id, _, _ = make(f"provider {number}", PROVIDER_USD, False)
+        control.ask(data_dir, control.SetProvider(account_id, True), control.ProviderRow)
     return makers, traders
 
 

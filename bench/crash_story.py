@@ -130,6 +130,7 @@ class Story:
                 "closed in the minute, thousand USD",
                 [
                     ("slices", [one.sliced / 1e3 for one in minutes]),
+                    ("providers", [one.by_providers / 1e3 for one in minutes]),
                     ("fund", [one.by_fund / 1e3 for one in minutes]),
                     ("deleveraged", [one.deleveraged / 1e3 for one in minutes]),
                 ],
@@ -205,7 +206,10 @@ def _plain(value: report.Value) -> str:
 
 
 async def tell(data_dir: Path, makers: int, after_seq: int) -> Story:
-    """Read an exchange's journal from its beginning; the crash begins after a seq. Requires: the exchange has stopped."""
+    """Read an exchange's journal from its beginning; the crash begins after a seq. Requires: the exchange has stopped.
+
+    `makers` are the accounts after the traders' that are not counted.
+    """
     async with database_url(Settings(data_dir=data_dir)) as url:
         connection = await connect(url)
         try:

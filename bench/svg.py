@@ -8,7 +8,7 @@ RIGHT: Final = 20
 PANEL: Final = 120
 GAP: Final = 40
 TOP: Final = 30
-COLOURS: Final = ("#1f6feb", "#d1242f", "#bf8700")
+COLOURS: Final = ("#1f6feb", "#1a7f37", "#d1242f", "#bf8700")
 
 
 class Panel(NamedTuple):
