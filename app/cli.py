@@ -462,7 +462,7 @@ def verify() -> None:
         report = asyncio.run(verify_all(lambda seq, last_seq: progress.update(task, completed=seq, total=last_seq)))
     out.print(f"seq         {report.seq}")
     out.print(f"rows        {report.rows}")
-    out.print(f"snapshots   {report.snapshots}")
+    out.print(f"snapshots   {report.snapshots}" + (f", and {report.older} of an older format" if report.older else ""))
     out.print(f"state hash  {report.state_hash.hex()}", soft_wrap=True)
     for problem in report.problems:
         out.print(problem, style="red", markup=False, soft_wrap=True)

@@ -118,13 +118,14 @@ async def replay_to(connection: Connection, seq: int) -> Recovered:
 
 
 class Report(NamedTuple):
-    """What `verify` found. Nothing is wrong when `problems` is empty."""
+    """What `verify` found. Nothing is wrong when `problems` is empty. `older` snapshots have an older format: nothing reads them."""
 
     seq: int
     rows: int
     snapshots: int
     state_hash: bytes
     problems: list[str]
+    older: int = 0
 
 
 async def verify(connection: Connection, progress: Progress | None = None) -> Report:
@@ -134,7 +135,7 @@ async def verify(connection: Connection, progress: Progress | None = None) -> Re
     skipped = await skipped_seqs(connection)
     last_seq = (await head_of(connection)).seq
     due = {header.seq: header for header in await snapshots.headers(connection)}
-    checked = 0
+    checked = older = 0
     exchange, listeners, problems = Exchange(), Listeners(), list[str]()
     head, rows = EMPTY, 0
     try:
@@ -142,7 +143,9 @@ async def verify(connection: Connection, progress: Progress | None = None) -> Re
             apply_batch(exchange, batch, skipped=skipped, listeners=listeners)
             head, rows = batch.head, rows + 1
             header = due.pop(head.seq, None)
-            if header is not None:
+            if header is not None and header.format < snapshots.FORMAT:
+                older += 1
+            elif header is not None:
                 checked += 1
                 problems += await _snapshot_problems(connection, header, exchange)
                 problems += [f"seq {head.seq}: {law}" for law in audit(exchange)]
@@ -154,7 +157,7 @@ async def verify(connection: Connection, progress: Progress | None = None) -> Re
         problems += [f"snapshot {seq}: no row of the journal ends there" for seq in sorted(due)]
     except (JournalDamaged, Poisoned) as error:
         problems.append(str(error))
-    return Report(head.seq, rows, checked, exchange.state_hash(), problems)
+    return Report(head.seq, rows, checked, exchange.state_hash(), problems, older)
 
 
 async def _snapshot_problems(connection: Connection, header: snapshots.Header, exchange: Exchange) -> list[str]:

@@ -232,6 +232,17 @@ async def test_verify_finds_what_is_wrong(settings: Settings, admin: Connection,
 
 
 @pytest.mark.spec("REC-004")
+async def test_verify_passes_over_a_snapshot_of_an_older_format(settings: Settings, admin: Connection) -> None:
+    """A program of before wrote it, with the hash that it had then."""
+    async with traded(settings, 60):
+        pass
+    older = snapshots.FORMAT - 1
+    await admin.execute(f"UPDATE snapshots SET format = {older}, state_hash = sha256('x')")
+    report = await verify(admin)
+    assert (report.snapshots, report.older, report.problems) == (0, 1, [])
+
+
+@pytest.mark.spec("REC-004")
 async def test_verify_finds_a_snapshot_that_no_row_ends_with(settings: Settings, admin: Connection) -> None:
     async with traded(settings, 60):
         pass
