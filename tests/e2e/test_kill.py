@@ -64,6 +64,12 @@ class Venue:
         self.demo = json.loads((self.data / "demo.json").read_text("utf-8"))
         return program
 
+    def price(self) -> str:
+        """The mark: orders on both sides trade there, so that an account never has too many open."""
+        pairs = self.client(0).get("/pairs")["result"]
+        assert isinstance(pairs, dict)
+        return str(round(pairs["USD_BTC_PERP"]["mark_price"], 1))
+
     def client(self, account: int) -> "Client":
         """A connection with the keys of a demo account."""
         accounts = self.demo["accounts"]
@@ -109,6 +115,7 @@ class Load:
         self.acknowledged: dict[str, tuple[int, str]] = {}
         """Account and order id by client order id."""
         self.sent: set[str] = set()
+        self._price = venue.price()
         self._threads = [
             threading.Thread(target=self._trade, args=(venue, round_number, worker)) for worker in range(WORKERS)
         ]
@@ -131,7 +138,8 @@ class Load:
                 name = f"{round_number}-{worker}-{number}"
                 number += 1
                 self.sent.add(name)
-                status, answer = client.order(name, dice.choice(("BUY", "SELL")), f"0.00{dice.randint(1, 9)}")
+                side, qty = dice.choice(("BUY", "SELL")), f"0.00{dice.randint(1, 9)}"
+                status, answer = client.order(name, side, qty, self._price)
                 result = answer["result"]
                 if status == 200 and isinstance(result, dict):
                     self.acknowledged[name] = (account, str(result["order"]["id"]))
