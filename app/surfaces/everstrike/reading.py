@@ -12,6 +12,7 @@ from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_view, success, trade_json, with_light
 from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.lights import Lights
 from app.surfaces.everstrike.pairs import Pair, Pairs, describe, funding_json, liquidation_json
 from app.wire import amount
 from exchange import views
@@ -63,10 +64,11 @@ def limit_of(query: dict[str, str], default: int) -> int:
 class Reading:
     """The handlers that change nothing."""
 
-    __slots__ = ("_desk",)
+    __slots__ = ("_desk", "_lights")
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._lights = Lights()
 
     # --- one's own ---------------------------------------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class Reading:
         exchange = self._desk.sequencer.exchange
         found = self._desk.position(exchange, key.account_id, pair)
         if found is not None and found["size"]:
-            found = with_light(found, views.deleveraging_lights(exchange, pair.market_id).get(key.account_id))
+            found = with_light(found, self._lights.of(exchange, pair.market_id, key.account_id))
         return success(found)
 
     async def active_positions(self, request: Request, _receive: Receive) -> Answer:

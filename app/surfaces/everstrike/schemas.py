@@ -254,7 +254,8 @@ _STATS: Final[Schema] = {
         "type": ["integer", "null"],
         "minimum": 1,
         "maximum": 5,
-        "description": OURS + "How near the position is to being deleveraged: 1 goes first. GET /position only.",
+        "description": OURS
+        + "How near the position is to being deleveraged: 1 goes first. GET /position only; a second old or more.",
     },
 }
 _POSITION: Final[Schema] = {
