@@ -223,7 +223,7 @@ class SetVenueStatus(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
 
 
 class SetRulesVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
-    """Go on under later rules. 1: no liquidation. 2: the ladder of liquidation."""
+    """Go on under later rules. 1: no liquidation. 2: the ladder of liquidation. 3: corrections (ADR 10)."""
 
     version: int
 

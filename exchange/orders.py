@@ -19,7 +19,14 @@ from exchange.events import (
     OrderTriggered,
 )
 from exchange.instrument import CANCEL_ONLY, HALTED, TRADING, MarketStatus
-from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, OPEN_ORDERS_MAX, PRICE_MAX, TRIGGERS_PER_COMMAND_MAX
+from exchange.limits import (
+    BATCH_ORDERS_MAX,
+    CANCEL_IDS_MAX,
+    OPEN_ORDERS_MAX,
+    PRICE_MAX,
+    RULES_OF_CORRECTIONS,
+    TRIGGERS_PER_COMMAND_MAX,
+)
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, Market, State, request_of
 
@@ -449,13 +456,23 @@ def check_amend(
         return Reject.NOT_AMENDABLE
     if price == order.price and leaves == order.leaves and not command.trigger_price:
         return Reject.NOT_AMENDABLE
-    notional = (leaves + order.filled) * price * market.unit_value
-    if price and not order.reduce_only and notional < market.notional_min:
+    if (
+        price
+        and not order.reduce_only
+        and amended_notional(state, market, leaves + order.filled, price) < market.notional_min
+    ):
         return Reject.NOTIONAL_TOO_SMALL
     needs_price = command.trigger_price and request_of(order).trigger_direction is TriggerDirection.AUTO
     if needs_price and market.price(holding.triggers[order.order_id].event) == 0:
         return Reject.NO_PRICE
     return None
+
+
+def amended_notional(state: State, market: Market, qty: int, price: int) -> int:
+    """Return what an amended order is worth to the minimum notional: under the first rules an option counted as a future."""
+    if state.rules_version < RULES_OF_CORRECTIONS:
+        return qty * price * market.unit_value
+    return entry.notional_of(market, qty, price)
 
 
 def amend_waiting(

@@ -1,10 +1,13 @@
 """What options cost to hold and to order, in a whole exchange."""
 
+import pytest
+
 from engine.order import Side
 from exchange import margins, views
 from exchange.audit import audit
-from exchange.commands import ListMarket, PlaceOrder
+from exchange.commands import AmendOrder, ListMarket, PlaceOrder, SetRulesVersion
 from exchange.events import CommandRejected, Traded
+from exchange.limits import RULES_LATEST
 from exchange.rejects import Reject
 from tests.support.options import BTC_CALL, CALL, price_options
 from tests.support.world import ISOLATED, POOR, REGULAR, RICH, USD_UNIT, World, opening
@@ -20,7 +23,7 @@ def trading() -> World:
     return world
 
 
-def reason(world: World, order: PlaceOrder) -> Reject | None:
+def reason(world: World, order: PlaceOrder | AmendOrder) -> Reject | None:
     events = world.do(order)
     return events[0].reject if isinstance(events[0], CommandRejected) else None
 
@@ -99,6 +102,19 @@ def test_minimum_notional_is_on_the_underlying() -> None:
     world = trading()
     price_options(world.exchange, mark=2_00)
     assert reason(world, PlaceOrder(REGULAR, CALL, Side.BUY, 10, 1_00)) is None
+
+
+@pytest.mark.parametrize("change", [AmendOrder(REGULAR, 1, qty=20), AmendOrder(REGULAR, 1, price=50)])
+def test_an_amended_option_is_worth_what_it_is_on(change: AmendOrder) -> None:
+    """OPM-008: under the first two rules it counted as a future, worth 0.0005 x 1 = 0.0005 USD."""
+    outcomes = []
+    for rules in (2, RULES_LATEST):
+        world = trading()
+        world.do(SetRulesVersion(rules))
+        price_options(world.exchange, mark=2_00)
+        world.do(PlaceOrder(REGULAR, CALL, Side.BUY, 10, 1_00))
+        outcomes.append(reason(world, change))
+    assert outcomes == [Reject.NOTIONAL_TOO_SMALL, None]
 
 
 def test_trading_range() -> None:
