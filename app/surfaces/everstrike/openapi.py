@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
+from app.surfaces.everstrike.described import PARAMETERS, RESULTS, SCHEMAS, SUMMARIES
 from app.surfaces.everstrike.rows import Access, Row
-from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, PARAMETERS, REASONS, RESULTS, SCHEMAS, SUMMARIES, Schema
+from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, REASONS
+from app.surfaces.everstrike.shapes import Schema
 
 FORM: Final = "application/x-www-form-urlencoded"
 SECURITY_SCHEMES: Final = {

@@ -1,54 +1,16 @@
 """The surface as OpenAPI: handlers read raw bytes, so what they take and give is written down here."""
 
-from typing import Any, Final
+from typing import Final
 
 from app.surfaces.everstrike.orders import SELF_MATCHES, SIDES, TIMES_IN_FORCE, TRIGGER_DIRECTIONS, TRIGGER_EVENTS
+from app.surfaces.everstrike.shapes import BOOLEAN, ID, MILLISECONDS, NUMBER, OURS, Schema
+from app.surfaces.everstrike.shapes import by_name as _map
+from app.surfaces.everstrike.shapes import exact as _object
+from app.surfaces.everstrike.shapes import list_of as _list
+from app.surfaces.everstrike.shapes import or_null as _or_null
+from app.surfaces.everstrike.shapes import ref as _ref
+from app.surfaces.everstrike.shapes import words as _words
 from exchange.limits import BATCH_ORDERS_MAX, CANCEL_IDS_MAX, ICEBERGS_MAX, OCO_LENGTH_MAX, REFERENCE_LENGTH_MAX
-
-Schema = dict[str, Any]
-
-OURS: Final = "Ours, not Everstrike's. "
-ID: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-NUMBER: Final[Schema] = {"type": "number"}
-BOOLEAN: Final[Schema] = {"type": "boolean"}
-MILLISECONDS: Final[Schema] = {"type": "integer", "format": "int64"}
-
-
-def _or_null(schema: Schema) -> Schema:
-    """The same, or null."""
-    nullable = dict(schema)
-    nullable["type"] = [schema["type"], "null"]
-    if "enum" in schema:
-        nullable["enum"] = [*schema["enum"], None]
-    return nullable
-
-
-def _words(members: dict[str, Any]) -> Schema:
-    return {"type": "string", "enum": list(members)}
-
-
-def _object(properties: Schema, **more: Any) -> Schema:
-    """An object with all of these properties and no others."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-        **more,
-    }
-
-
-def _map(schema: Schema, description: str) -> Schema:
-    return {"type": "object", "additionalProperties": schema, "description": description}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _list(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
 
 PARAMETERS: Final[dict[str, Schema]] = {
     "pair": {"type": "string", "description": "Market, for example USD_BTC_PERP."},
