@@ -40,7 +40,7 @@ def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
     for account in state.accounts.values():
         balance = account.balances.get(asset_id)
         if balance is not None:
-            held += balance.amount
+            held += balance.amount + balance.withdrawn
             is_own_scope = account.is_isolated or not settles_derivatives
             if balance.locked < 0 or (is_own_scope and balance.amount < balance.locked):
                 broken.append(f"account {account.account_id} has less than nothing of asset {asset_id}")

@@ -5,12 +5,27 @@ A command evolves by adding fields at its end with defaults; a tag is never used
 """
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import TypeAlias
 
 import msgspec
 
 from engine.order import SelfMatch, Side, TimeInForce, TriggerDirection, TriggerEvent
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
+
+
+class WithdrawalStatus(Enum):
+    """Where a withdrawal stands. CANCELLED, REJECTED, SUCCEEDED and FAILED are ends."""
+
+    PREPARED = 0  # waits for its owner to confirm it
+    SUBMITTED = 1
+    CANCELLED = 2  # by its owner
+    WAITING_FOR_APPROVAL = 3
+    SUSPECTED = 4  # held by an operator
+    REJECTED = 5  # by an operator
+    PROCESSING = 6  # may be on its way: it cannot be called back
+    SUCCEEDED = 7
+    FAILED = 8  # did not leave, and never will
 
 
 class ListAsset(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -228,6 +243,68 @@ class SetRulesVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     version: int
 
 
+class CancelAllAfter(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=24):
+    """Cancel all of an account's orders `timeout_ms` from now, unless this is said again before. 0 calls it off."""
+
+    account_id: int
+    timeout_ms: int
+
+
+class RequestWithdrawal(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=25):
+    """Ask for money to leave to an address. `amount` leaves the balance at once; the asset's fee is inside it.
+
+    The same reference of the same account again answers with the first one as it is by then. Without `is_confirmed` it
+    waits for its owner as PREPARED, else it is SUBMITTED.
+    """
+
+    reference: str
+    account_id: int
+    asset_id: int
+    amount: int
+    address: str
+    network: str = ""
+    is_confirmed: bool = False
+
+
+class AdvanceWithdrawal(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=26):
+    """Say where a withdrawal stands now. The same status again changes nothing, but may name a PROCESSING one's transaction.
+
+    With `account_id` (0: whoever's) it is the owner who speaks: it must be that account's withdrawal.
+    """
+
+    withdrawal_id: int
+    status: WithdrawalStatus
+    transaction: str = ""
+    note: str = ""
+    account_id: int = 0
+
+
+class RecordDeposit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=27):
+    """A payment to an account was seen outside. It credits nothing yet. The same reference again changes nothing."""
+
+    reference: str
+    account_id: int
+    asset_id: int
+    amount: int
+    address: str = ""
+    transaction: str = ""
+    source: str = ""
+
+
+class SettleDeposit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=28):
+    """Credit a deposit that was seen, or say that it did not come. One that did not come may come later after all."""
+
+    reference: str
+    is_completed: bool
+    note: str = ""
+
+
+class AmendAsset(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=29):
+    """Change an asset's fees and bounds, from the next deposit and withdrawal on. Its symbol stays."""
+
+    asset: Asset
+
+
 Command: TypeAlias = (
     ListAsset
     | ListIndex
@@ -252,6 +329,12 @@ Command: TypeAlias = (
     | SetLiquidityProvider
     | SetVenueStatus
     | SetRulesVersion
+    | CancelAllAfter
+    | RequestWithdrawal
+    | AdvanceWithdrawal
+    | RecordDeposit
+    | SettleDeposit
+    | AmendAsset
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from engine.order import OrderStatus
-from exchange.commands import OptionModel, PlaceOrder
+from exchange.commands import OptionModel, PlaceOrder, WithdrawalStatus
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.rejects import Reject
 
@@ -47,6 +47,15 @@ class CancelReason(Enum):
     MARKET_CLOSED = 10
     LIQUIDATION = 11  # its scope is being liquidated
     SETTLED = 12  # the market expired
+    DEAD_MAN = 13  # its account did not say in time that it is alive
+
+
+class DepositStatus(Enum):
+    """Where a deposit stands. COMPLETED is the end; FAILED is not: it may come late."""
+
+    PENDING = 0
+    COMPLETED = 1
+    FAILED = 2
 
 
 class CommandRejected(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -397,6 +406,95 @@ class MarketSettled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     price: int
 
 
+class WithdrawalRequested(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=42):
+    """A withdrawal exists, its amount is off the balance. Also the answer to a repeated reference (`is_repeat`), which
+    changed nothing: it gives the first one as it is now.
+
+    Units: money. `amount` contains the `fee`; what arrives is amount - fee.
+    """
+
+    withdrawal_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    network: str
+    reference: str
+    status: WithdrawalStatus
+    transaction: str = ""
+    note: str = ""
+    is_repeat: bool = False
+
+
+class WithdrawalAdvanced(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=43):
+    """A withdrawal stands where `status` says, all of it as it is now. With `is_repeat` nothing changed."""
+
+    withdrawal_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    network: str
+    reference: str
+    status: WithdrawalStatus
+    transaction: str = ""
+    note: str = ""
+    is_repeat: bool = False
+
+
+class DepositRecorded(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=44):
+    """A deposit was seen; it credits nothing yet. With `is_repeat` it was seen before: as it is now.
+
+    Units: money. `fee` is what was taken off a COMPLETED one; what was credited is amount - fee.
+    """
+
+    deposit_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    transaction: str
+    source: str
+    reference: str
+    status: DepositStatus
+    note: str = ""
+    is_repeat: bool = False
+
+
+class DepositSettled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=45):
+    """A deposit was credited, or will not be for the reason in `note`. With `is_repeat` nothing changed."""
+
+    deposit_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    transaction: str
+    source: str
+    reference: str
+    status: DepositStatus
+    note: str = ""
+    is_repeat: bool = False
+
+
+class AssetAmended(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=46):
+    """An asset has other fees and bounds now."""
+
+    asset: Asset
+
+
+class CancelAllAfterSet(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=47):
+    """All of an account's orders go at `due_ms`; 0: none do. `is_fired` when they went because the time had come."""
+
+    account_id: int
+    due_ms: int
+    is_fired: bool = False
+
+
 class CommandSkipped(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
     seq: int
     reason: str
@@ -444,6 +542,12 @@ Event: TypeAlias = (
     | VenueStatusChanged
     | RulesVersionSet
     | MarketSettled
+    | WithdrawalRequested
+    | WithdrawalAdvanced
+    | DepositRecorded
+    | DepositSettled
+    | AssetAmended
+    | CancelAllAfterSet
 )
 
 _encoder = msgspec.msgpack.Encoder()

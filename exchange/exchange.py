@@ -1,11 +1,14 @@
 """The exchange: one command at a time in, events out. Dispatch only."""
 
-from typing import assert_never, final
+from typing import TypeAlias, assert_never, final
 
-from exchange import accounts, listings, orders, prices, terms
+from exchange import accounts, custody, deadman, listings, orders, prices, terms
 from exchange.commands import (
+    AdvanceWithdrawal,
+    AmendAsset,
     AmendMarket,
     AmendOrder,
+    CancelAllAfter,
     CancelOrder,
     CancelOrders,
     Command,
@@ -17,11 +20,14 @@ from exchange.commands import (
     OpenAccount,
     PlaceBatch,
     PlaceOrder,
+    RecordDeposit,
+    RequestWithdrawal,
     SetLeverage,
     SetLiquidityProvider,
     SetMarginMode,
     SetMarketStatus,
     SetRulesVersion,
+    SettleDeposit,
     SetVenueStatus,
     SkipCommand,
     Tick,
@@ -32,6 +38,8 @@ from exchange.commands import (
 from exchange.events import CommandRejected, CommandSkipped, Event
 from exchange.state import State
 from exchange.state_codec import hash_state
+
+Payment: TypeAlias = RequestWithdrawal | AdvanceWithdrawal | RecordDeposit | SettleDeposit | AmendAsset
 
 
 @final
@@ -47,7 +55,9 @@ class Exchange:
     @property
     def next_due_ms(self) -> int:
         """The time from which a Tick must come before any other command."""
-        return self.state.next_tick_ms
+        dead_man_ms = self.state.dead_man_ms
+        next_tick_ms = self.state.next_tick_ms
+        return min(next_tick_ms, dead_man_ms) if dead_man_ms else next_tick_ms
 
     def apply(self, command: Command, time_ms: int) -> list[Event]:
         """Apply a command and return what happened; a refused one changes nothing.
@@ -72,6 +82,8 @@ class Exchange:
             orders.cancel_many(state, command, out)
         elif isinstance(command, AmendOrder):
             orders.amend(state, command, time_ms, out)
+        elif isinstance(command, CancelAllAfter):
+            deadman.set_timer(state, command, time_ms, out)
         else:
             self._apply_rare(command, time_ms, out)
         self.time_ms = time_ms
@@ -94,7 +106,8 @@ class Exchange:
         | UpdateOptionModels
         | SetLiquidityProvider
         | SetVenueStatus
-        | SetRulesVersion,
+        | SetRulesVersion
+        | Payment,
         time_ms: int,
         out: list[Event],
     ) -> None:
@@ -129,6 +142,21 @@ class Exchange:
             terms.set_rules_version(state, command, out)
         elif isinstance(command, SkipCommand):
             out.append(CommandSkipped(command.seq, command.reason))
+        else:
+            self._apply_payment(command, time_ms, out)
+
+    def _apply_payment(self, command: Payment, time_ms: int, out: list[Event]) -> None:
+        state = self.state
+        if isinstance(command, RequestWithdrawal):
+            custody.request(state, command, time_ms, out)
+        elif isinstance(command, AdvanceWithdrawal):
+            custody.advance(state, command, time_ms, out)
+        elif isinstance(command, RecordDeposit):
+            custody.record(state, command, time_ms, out)
+        elif isinstance(command, SettleDeposit):
+            custody.settle(state, command, time_ms, out)
+        elif isinstance(command, AmendAsset):
+            custody.amend_asset(state, command, out)
         else:
             assert_never(command)
 

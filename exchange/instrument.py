@@ -103,10 +103,19 @@ class Bracket(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Asset(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something that accounts hold. Its money is counted in units of 10^-8."""
+    """Something that accounts hold. Its money is counted in units of 10^-8.
+
+    Units: money. A withdrawal's amount contains its fee; a deposit is credited less its fee. 0: none.
+    """
 
     asset_id: int
     symbol: str
+    withdrawal_fee: int = 0
+    withdrawal_min: int = 0
+    withdrawal_day_max: int = 0  # of all accounts of an owner together in a UTC day
+    deposit_fee: int = 0
+    deposit_min: int = 0
+    withdrawal_approval_above: int = 0  # a larger one waits for a person
 
 
 class IndexTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -12,7 +12,7 @@ class Claim:
     """What an account could be owed of an asset. Units: money, neither is negative.
 
     A scope that is worth less than nothing claims nothing, and takes nothing from another claim: what it lacks stands in
-    `shortfall` alone. Under cross margin the account is one scope; under isolated margin the balance is one, and each
+    `shortfall` alone. What a withdrawal has not taken out yet is owed, apart from all scopes. Under cross margin the account is one scope; under isolated margin the balance is one, and each
     position with its margin another.
     """
 
@@ -60,6 +60,9 @@ def claim_of(account: Account, asset_id: int) -> Claim:
     """Return what one account has of an asset."""
     claim = Claim(account, asset_id)
     claim.add(margins.equity(account, asset_id))
+    balance = account.balances.get(asset_id)
+    if balance is not None:
+        claim.add(balance.withdrawn)
     if account.is_isolated:
         for holding in account.holdings.values():
             if holding.position.qty and holding.market.quote_asset == asset_id:

@@ -42,6 +42,18 @@ PROVIDERS_MAX: Final = 200
 """Liquidity providers: each failing position asks them all."""
 LIQUIDATIONS_PER_TICK_MAX: Final = 2_000
 SETTLED_HOURS_PER_TICK_MAX: Final = 24 * 14
+CANCEL_ALL_AFTER_MIN_MS: Final = 1_000
+CANCEL_ALL_AFTER_MAX_MS: Final = DAY_MS
+DEAD_MEN_ORDERS_PER_TICK_MAX: Final = 20_000
+"""Orders that one tick cancels for accounts that fell silent; the next account then waits for the next tick, which is due at once."""
+ADDRESS_LENGTH_MAX: Final = 256
+NETWORK_LENGTH_MAX: Final = 64
+TRANSACTION_LENGTH_MAX: Final = 256
+NOTE_LENGTH_MAX: Final = 256
+DEPOSIT_REFERENCE_LENGTH_MAX: Final = 256
+"""A deposit is named after its transaction."""
+WITHDRAWALS_PER_DAY_MAX: Final = 1_000
+"""Requests of one owner for one asset in a UTC day, those that came to nothing included: each is remembered for ever."""
 FUND_ACCOUNT_ID: Final = 0
 RULES_OF_LIQUIDATION: Final = 2
 RULES_OF_CORRECTIONS: Final = 3

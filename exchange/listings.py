@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.order import TriggerEvent
-from exchange import orders, resting
+from exchange import custody, orders, resting
 from exchange.answers import refuse
 from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus, SetVenueStatus
 from exchange.events import (
@@ -31,7 +31,7 @@ def list_asset(state: State, command: ListAsset, out: list[Event]) -> None:
     asset = command.asset
     if asset.asset_id in state.assets:
         refuse(Reject.ALREADY_LISTED, out)
-    elif asset.asset_id <= 0 or not asset.symbol:
+    elif not custody.is_asset_sound(asset):
         refuse(Reject.INVALID_TERMS, out)
     else:
         state.assets[asset.asset_id] = asset

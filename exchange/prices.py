@@ -1,10 +1,10 @@
 """Prices come in, and the work that time makes due.
 
-A tick does what is due in this order: DAY orders, expiry, index, strike, mark, funding, liquidation, triggers, new terms.
+A tick does what is due in this order: DAY orders, dead men, expiry, index, strike, mark, funding, liquidation, triggers, new terms.
 """
 
 from engine.order import TriggerEvent
-from exchange import expiry, funding, liquidation, marks, orders, resting, terms
+from exchange import deadman, expiry, funding, liquidation, marks, orders, resting, terms
 from exchange.answers import refuse
 from exchange.commands import UpdateIndexPrice, UpdateOptionModels
 from exchange.events import (
@@ -69,6 +69,10 @@ def tick(state: State, time_ms: int, out: list[Event]) -> None:
     """Do all the work that is due."""
     state.next_tick_ms = (time_ms // TICK_MS + 1) * TICK_MS
     expire_day_orders(state, time_ms, out)
+    if deadman.fire(state, time_ms, out):
+        state.next_tick_ms = time_ms
+        out.append(Ticked(True))
+        return  # nothing may meet an order that should be gone
     expiry.settle_due(state, time_ms, out)
     moved: list[Market] = []  # whose mark, underlying, strike or funding is another
     is_moved = False

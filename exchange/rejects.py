@@ -15,6 +15,8 @@ class Reject(Enum):
     INVALID_TERMS = "The terms of the instrument contradict each other."
     INVALID_REFERENCE = "The reference must have 1 to 64 characters."
     INVALID_RULES = "The rules version is unknown or not a later one."
+    INVALID_TIMEOUT = "The timeout must be 0, or between 1 second and 24 hours."
+    INVALID_TEXT = "A text is empty, too long, or has characters that cannot be shown."
     INVALID_AMOUNT = "The amount must be positive and within bounds."
     INVALID_QTY = "The quantity is outside the market's minimum and maximum."
     INVALID_PRICE = "The price must be a positive multiple of the tick, within bounds."
@@ -36,6 +38,14 @@ class Reject(Enum):
     NOTICE_TOO_SHORT = "Terms that ask for more margin need the notice period."
     TOO_MANY_ACCOUNTS = "The owner has too many accounts."
     TOO_MANY_PROVIDERS = "There are enough liquidity providers."
+    # money in and out
+    WITHDRAWAL_NOT_FOUND = "The withdrawal was not found."
+    DEPOSIT_NOT_FOUND = "The deposit was not found."
+    INVALID_TRANSITION = "This cannot follow on where it stands now."
+    NEEDS_APPROVAL = "A withdrawal of this amount needs an approval first."
+    WITHDRAWAL_TOO_SMALL = "The withdrawal is below the asset's minimum or does not cover its fee."
+    WITHDRAWAL_LIMIT = "The withdrawal is beyond what the owner may withdraw of the asset today."
+    TOO_MANY_WITHDRAWALS = "The owner has asked for too many withdrawals of the asset today."
     # position
     NO_POSITION = "There is no position to reduce."
     WRONG_SIDE = "A reduce-only order must be on the side that reduces the position."
@@ -69,7 +79,14 @@ _FIELDS: dict[Reject, str] = {
     Reject.UNKNOWN_ASSET: "asset_id",
     Reject.UNKNOWN_INDEX: "index_id",
     Reject.INVALID_REFERENCE: "reference",
+    Reject.INVALID_TIMEOUT: "timeout_ms",
     Reject.INVALID_AMOUNT: "amount",
+    Reject.WITHDRAWAL_NOT_FOUND: "withdrawal_id",
+    Reject.DEPOSIT_NOT_FOUND: "reference",
+    Reject.INVALID_TRANSITION: "status",
+    Reject.NEEDS_APPROVAL: "status",
+    Reject.WITHDRAWAL_TOO_SMALL: "amount",
+    Reject.WITHDRAWAL_LIMIT: "amount",
     Reject.NOTICE_TOO_SHORT: "effective_ms",
     Reject.INVALID_RULES: "version",
     Reject.POSITION_TOO_LARGE: "qty",

@@ -18,6 +18,7 @@ from exchange.instrument import (
     MarketStatus,
 )
 from exchange.limits import FUND_ACCOUNT_ID
+from exchange.payments import DayTotal, Incoming, Withdrawal
 from risk.brackets import Tier, tiers
 from risk.fixed import div_up
 from risk.margin import FUNDING_TO_RATE, PPM, PPM_TO_RATE
@@ -39,15 +40,16 @@ def request_of(order: Order) -> PlaceOrder:
 class Balance:
     """An account's holding of one asset. Units: money.
 
-    `amount` holds everything but isolated margins; `locked` is the part of it that resting spot orders need. `pnl` and `fees` add
-    up over the account's life.
+    `amount` holds everything but isolated margins and what withdrawals took off it that have not ended: `withdrawn`. `locked` is
+    the part of the amount that resting spot orders need. `pnl` and `fees` add up over the account's life.
     """
 
-    __slots__ = ("amount", "fees", "locked", "pnl")
+    __slots__ = ("amount", "fees", "locked", "pnl", "withdrawn")
 
     def __init__(self) -> None:
         self.amount: int = 0
         self.locked: int = 0
+        self.withdrawn: int = 0
         self.pnl: int = 0
         self.fees: int = 0
 
@@ -90,11 +92,15 @@ class SideSums:
 
 @final
 class Account:
-    """One margin account. An owner may have several. `holdings` are by market id. A provider takes over failing positions."""
+    """One margin account. An owner may have several. `holdings` are by market id. A provider takes over failing positions.
+
+    Its orders go at `cancel_all_ms` unless it is heard of before; 0: they stay.
+    """
 
     __slots__ = (
         "account_id",
         "balances",
+        "cancel_all_ms",
         "client_orders",
         "closed_orders",
         "holdings",
@@ -108,6 +114,7 @@ class Account:
         self.owner_id: int = owner_id
         self.is_isolated: bool = False
         self.is_provider: bool = False
+        self.cancel_all_ms: int = 0
         self.balances: dict[int, Balance] = {}
         self.holdings: dict[int, Holding] = {}
         self.client_orders: dict[str, int] = {}
@@ -493,7 +500,9 @@ class State:
     The account of id 0 is the insurance fund. `fired` holds the orders whose trigger was met and which wait for their turn;
     `liquidations` the scopes below maintenance, by account id and market id (0: a cross account). Derived:
     `quoting`, the number of each account's resting orders, for accounts that have any; `providers`, the accounts that take
-    over failing positions; `unwatched`, the accounts whose margin may have changed since the watch last looked at them.
+    over failing positions; `unwatched`, the accounts whose margin may have changed since the watch last looked at them;
+    `open_withdrawals` and `pending_deposits`, those that have not ended; `withdrawal_ids` by account and reference;
+    `dead_men`, the accounts with a `cancel_all_ms`, and `dead_man_ms`, a time before which none of these is due (0: no such account).
     """
 
     __slots__ = (
@@ -502,16 +511,23 @@ class State:
         "assets",
         "day_end_ms",
         "day_orders",
+        "dead_man_ms",
+        "dead_men",
+        "deposits",
         "fired",
         "indices",
         "liquidations",
         "markets",
         "next_account_id",
+        "next_deposit_id",
         "next_order_id",
         "next_tick_ms",
         "next_trade_id",
+        "next_withdrawal_id",
+        "open_withdrawals",
         "orders",
         "owner_accounts",
+        "pending_deposits",
         "providers",
         "quoting",
         "rules_version",
@@ -519,6 +535,9 @@ class State:
         "treasuries",
         "unwatched",
         "venue_status",
+        "withdrawal_days",
+        "withdrawal_ids",
+        "withdrawals",
     )
 
     def __init__(self) -> None:
@@ -526,6 +545,8 @@ class State:
         self.next_account_id: int = 1
         self.next_order_id: int = 1
         self.next_trade_id: int = 1
+        self.next_withdrawal_id: int = 1
+        self.next_deposit_id: int = 1
         self.next_tick_ms: int = 0
         self.assets: dict[int, Asset] = {}
         self.treasuries: dict[int, Treasury] = {}
@@ -536,6 +557,14 @@ class State:
         self.owner_accounts: dict[int, int] = {}
         self.account_references: dict[str, int] = {}
         self.transfers: dict[str, Transfer] = {}
+        self.withdrawals: dict[int, Withdrawal] = {}
+        self.withdrawal_ids: dict[tuple[int, str], int] = {}
+        self.withdrawal_days: dict[tuple[int, int], DayTotal] = {}
+        self.open_withdrawals: dict[int, Withdrawal] = {}
+        self.deposits: dict[str, Incoming] = {}
+        self.pending_deposits: dict[str, Incoming] = {}
+        self.dead_men: dict[int, Account] = {}
+        self.dead_man_ms: int = 0
         self.orders: dict[int, Order] = {}
         self.quoting: dict[int, int] = {}
         self.day_orders: dict[int, Order] = {}

@@ -11,10 +11,12 @@ import msgspec
 
 from engine.order import Order, OrderStatus, SelfMatch, TriggerDirection, TriggerEvent
 from engine.triggers import Trigger
-from exchange import resting
-from exchange.commands import OptionModel, PlaceOrder
+from exchange import custody, deadman, resting
+from exchange.commands import OptionModel, PlaceOrder, WithdrawalStatus
+from exchange.events import DepositStatus
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID, OPENING_INDEX_AGE_MAX_MS
+from exchange.payments import DayTotal, Incoming, Withdrawal
 from exchange.state import (
     Account,
     Amendment,
@@ -31,7 +33,7 @@ from exchange.state import (
 from risk.margin import LEVERAGE_SCALE
 from risk.position import Position
 
-HASH_VERSION = b"evermark state 2\n"
+HASH_VERSION = b"evermark state 3\n"
 
 Big: TypeAlias = int | str
 
@@ -116,6 +118,7 @@ class TreasuryRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class BalanceRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     asset_id: int
     amount: Big
+    withdrawn: Big
     pnl: Big
     fees: Big
 
@@ -145,6 +148,7 @@ class AccountRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     owner_id: int
     is_isolated: bool
     is_provider: bool
+    cancel_all_ms: int
     balances: list[BalanceRecord]
     positions: list[PositionRecord]
     closed_orders: list[ClosedRecord]
@@ -155,6 +159,46 @@ class TransferRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account_id: int
     asset_id: int
     amount: int
+
+
+class WithdrawalRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    withdrawal_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    network: str
+    reference: str
+    status: WithdrawalStatus
+    transaction: str
+    note: str
+    requested_ms: int
+    changed_ms: int
+
+
+class IncomingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    deposit_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    transaction: str
+    source: str
+    reference: str
+    status: DepositStatus
+    note: str
+    recorded_ms: int
+    changed_ms: int
+
+
+class DayTotalRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    owner_id: int
+    asset_id: int
+    day: int
+    amount: Big
+    count: int
 
 
 class LiquidationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -169,8 +213,11 @@ class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     next_account_id: int
     next_order_id: int
     next_trade_id: int
+    next_withdrawal_id: int
+    next_deposit_id: int
     next_tick_ms: int
     day_end_ms: int
+    dead_man_ms: int
     venue_status: MarketStatus
     treasuries: list[TreasuryRecord]
     indices: list[IndexRecord]
@@ -180,6 +227,9 @@ class StateRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     transfers: list[TransferRecord]
     fired: list[TriggerRecord]
     liquidations: list[LiquidationRecord]
+    withdrawals: list[WithdrawalRecord]
+    withdrawal_days: list[DayTotalRecord]
+    deposits: list[IncomingRecord]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -202,8 +252,11 @@ def encode_state(state: State) -> bytes:
         state.next_account_id,
         state.next_order_id,
         state.next_trade_id,
+        state.next_withdrawal_id,
+        state.next_deposit_id,
         state.next_tick_ms,
         state.day_end_ms if state.day_orders else 0,
+        state.dead_man_ms,
         state.venue_status,
         treasuries,
         [_index_record(index) for index in state.indices.values()],
@@ -219,6 +272,12 @@ def encode_state(state: State) -> bytes:
             LiquidationRecord(account_id, market_id, liquidation.due_ms, liquidation.tried)
             for (account_id, market_id), liquidation in sorted(state.liquidations.items())
         ],
+        [_withdrawal_record(withdrawal) for withdrawal in state.withdrawals.values()],
+        [
+            DayTotalRecord(owner_id, asset_id, total.day, big(total.amount), total.count)
+            for (owner_id, asset_id), total in sorted(state.withdrawal_days.items())
+        ],
+        [_incoming_record(incoming) for incoming in state.deposits.values()],
     )
     return _encoder.encode(record)
 
@@ -297,13 +356,49 @@ def _market_record(market: Market) -> MarketRecord:
 
 def is_empty(balance: Balance) -> bool:
     """Tell whether a balance says nothing."""
-    return balance.amount == 0 and balance.pnl == 0 and balance.fees == 0
+    return balance.amount == 0 and balance.withdrawn == 0 and balance.pnl == 0 and balance.fees == 0
 
 
 def is_blank(position: Position) -> bool:
     """Tell whether a position says nothing: never traded, and no leverage set."""
     has_history = position.realized_pnl or position.fees or position.funding
     return position.qty == 0 and position.leverage_e2 == LEVERAGE_SCALE and not has_history
+
+
+def _withdrawal_record(withdrawal: Withdrawal) -> WithdrawalRecord:
+    return WithdrawalRecord(
+        withdrawal.withdrawal_id,
+        withdrawal.account_id,
+        withdrawal.asset_id,
+        withdrawal.amount,
+        withdrawal.fee,
+        withdrawal.address,
+        withdrawal.network,
+        withdrawal.reference,
+        withdrawal.status,
+        withdrawal.transaction,
+        withdrawal.note,
+        withdrawal.requested_ms,
+        withdrawal.changed_ms,
+    )
+
+
+def _incoming_record(incoming: Incoming) -> IncomingRecord:
+    return IncomingRecord(
+        incoming.deposit_id,
+        incoming.account_id,
+        incoming.asset_id,
+        incoming.amount,
+        incoming.fee,
+        incoming.address,
+        incoming.transaction,
+        incoming.source,
+        incoming.reference,
+        incoming.status,
+        incoming.note,
+        incoming.recorded_ms,
+        incoming.changed_ms,
+    )
 
 
 def _position_record(market_id: int, position: Position) -> PositionRecord:
@@ -321,7 +416,7 @@ def _position_record(market_id: int, position: Position) -> PositionRecord:
 
 def _account_record(account: Account) -> AccountRecord:
     balances = [
-        BalanceRecord(asset_id, big(balance.amount), big(balance.pnl), big(balance.fees))
+        BalanceRecord(asset_id, big(balance.amount), big(balance.withdrawn), big(balance.pnl), big(balance.fees))
         for asset_id, balance in sorted(account.balances.items())
         if not is_empty(balance)
     ]
@@ -339,6 +434,7 @@ def _account_record(account: Account) -> AccountRecord:
         account.owner_id,
         account.is_isolated,
         account.is_provider,
+        account.cancel_all_ms,
         balances,
         positions,
         closed,
@@ -356,6 +452,8 @@ def decode_state(data: bytes) -> State:
     state.next_account_id = record.next_account_id
     state.next_order_id = record.next_order_id
     state.next_trade_id = record.next_trade_id
+    state.next_withdrawal_id = record.next_withdrawal_id
+    state.next_deposit_id = record.next_deposit_id
     state.next_tick_ms = record.next_tick_ms
     state.day_end_ms = record.day_end_ms
     state.venue_status = record.venue_status
@@ -381,8 +479,40 @@ def decode_state(data: bytes) -> State:
     for entry in record.liquidations:
         liquidation = state.liquidations[(entry.account_id, entry.market_id)] = Liquidation(entry.due_ms)
         liquidation.tried = entry.tried
+    _read_payments(state, record)
+    state.dead_man_ms = record.dead_man_ms
     _derive(state)
     return state
+
+
+def _read_payments(state: State, record: StateRecord) -> None:
+    for held in record.withdrawals:
+        withdrawal = Withdrawal(held.withdrawal_id, held.account_id, held.asset_id, held.amount, held.fee)
+        withdrawal.address = held.address
+        withdrawal.network = held.network
+        withdrawal.reference = held.reference
+        withdrawal.status = held.status
+        withdrawal.transaction = held.transaction
+        withdrawal.note = held.note
+        withdrawal.requested_ms = held.requested_ms
+        withdrawal.changed_ms = held.changed_ms
+        custody.enlist(state, withdrawal)
+    for day in record.withdrawal_days:
+        total = state.withdrawal_days[(day.owner_id, day.asset_id)] = DayTotal(day.day)
+        total.amount = int(day.amount)
+        total.count = day.count
+    for seen in record.deposits:
+        incoming = Incoming(seen.deposit_id, seen.account_id, seen.asset_id, seen.amount)
+        incoming.fee = seen.fee
+        incoming.address = seen.address
+        incoming.transaction = seen.transaction
+        incoming.source = seen.source
+        incoming.reference = seen.reference
+        incoming.status = seen.status
+        incoming.note = seen.note
+        incoming.recorded_ms = seen.recorded_ms
+        incoming.changed_ms = seen.changed_ms
+        custody.enlist_deposit(state, incoming)
 
 
 def _read_index(state: State, record: IndexRecord) -> None:
@@ -432,12 +562,15 @@ def _read_account(state: State, record: AccountRecord) -> None:
     account.is_provider = record.is_provider
     if account.is_provider:
         state.providers[account.account_id] = account
+    if record.cancel_all_ms:
+        deadman.arm(state, account, record.cancel_all_ms)
     state.unwatched[account.account_id] = account
     if account.account_id != FUND_ACCOUNT_ID:
         state.owner_accounts[record.owner_id] = state.owner_accounts.get(record.owner_id, 0) + 1
     for entry in record.balances:
         balance = account.balance(entry.asset_id)
         balance.amount = int(entry.amount)
+        balance.withdrawn = int(entry.withdrawn)
         balance.pnl = int(entry.pnl)
         balance.fees = int(entry.fees)
     for held in record.positions:

@@ -8,7 +8,8 @@ from exchange.commands import OptionModel, PlaceOrder
 from exchange.deleveraging import market_lights
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
-from exchange.limits import FUND_ACCOUNT_ID
+from exchange.limits import DAY_MS, FUND_ACCOUNT_ID
+from exchange.payment_views import DepositView, WithdrawalView
 from exchange.state import Account, Holding, Market, request_of
 from exchange.state_codec import is_blank, is_empty
 from risk.fixed import div_up
@@ -62,14 +63,15 @@ class MarketView:
 
 @final
 class AccountView:
-    """Who an account belongs to, and its margin mode."""
+    """Who an account belongs to, its margin mode, and when its orders go unless it is heard of before (0: they stay)."""
 
-    __slots__ = ("account_id", "is_isolated", "owner_id")
+    __slots__ = ("account_id", "cancel_all_ms", "is_isolated", "owner_id")
 
     def __init__(self, account: Account) -> None:
         self.account_id: int = account.account_id
         self.owner_id: int = account.owner_id
         self.is_isolated: bool = account.is_isolated
+        self.cancel_all_ms: int = account.cancel_all_ms
 
 
 @final
@@ -77,7 +79,7 @@ class BalanceView:
     """An account's holding of one asset. Units: money.
 
     `free` may be committed now, never below 0; `locked` is needed by open orders; `margin` is the initial margin in use, or what is
-    assigned to isolated positions; `withdrawable` may leave.
+    assigned to isolated positions; `withdrawable` may leave; `withdrawn` is in withdrawals that have not ended, and no part of the rest.
     """
 
     __slots__ = ("amount", "asset_id", "fees", "free", "locked", "margin", "pnl", "withdrawable", "withdrawn")
@@ -88,7 +90,7 @@ class BalanceView:
         self.amount: int = balance.amount if balance is not None else 0
         self.pnl: int = balance.pnl if balance is not None else 0
         self.fees: int = balance.fees if balance is not None else 0
-        self.withdrawn: int = 0
+        self.withdrawn: int = balance.withdrawn if balance is not None else 0
         locked = balance.locked if balance is not None else 0
         margin = unrealized = profit = 0
         is_isolated = account.is_isolated
@@ -230,6 +232,11 @@ def assets(exchange: Exchange) -> list[Asset]:
     return list(exchange.state.assets.values())
 
 
+def asset(exchange: Exchange, asset_id: int) -> Asset | None:
+    """Return an asset with its fees and bounds; None when there is none."""
+    return exchange.state.assets.get(asset_id)
+
+
 def markets(exchange: Exchange) -> list[MarketView]:
     """List the markets in the order in which they were listed."""
     return [MarketView(market, exchange.time_ms) for market in exchange.state.markets.values()]
@@ -260,6 +267,43 @@ def balances(exchange: Exchange, account_id: int) -> list[BalanceView]:
         return []
     held = [asset_id for asset_id, balance in sorted(found.balances.items()) if not is_empty(balance)]
     return [BalanceView(found, asset_id) for asset_id in held]
+
+
+def withdrawals(exchange: Exchange, account_id: int = 0, all: bool = False) -> list[WithdrawalView]:
+    """List by id the withdrawals that have not ended, or `all`; of one account, or (0) of every one."""
+    state = exchange.state
+    found = state.withdrawals if all else state.open_withdrawals
+    return [WithdrawalView(state, held) for held in found.values() if account_id in (0, held.account_id)]
+
+
+def withdrawal(exchange: Exchange, withdrawal_id: int) -> WithdrawalView | None:
+    """Return a withdrawal, ended or not; None when there is none."""
+    found = exchange.state.withdrawals.get(withdrawal_id)
+    return WithdrawalView(exchange.state, found) if found is not None else None
+
+
+def withdrawal_by_reference(exchange: Exchange, account_id: int, reference: str) -> WithdrawalView | None:
+    """Return an account's withdrawal by its reference, ended or not; None when there is none."""
+    return withdrawal(exchange, exchange.state.withdrawal_ids.get((account_id, reference), 0))
+
+
+def withdrawn_today(exchange: Exchange, owner_id: int, asset_id: int, time_ms: int) -> int:
+    """Return what an owner has asked for of an asset in the UTC day of a time: it counts towards the day's maximum. Units: money."""
+    total = exchange.state.withdrawal_days.get((owner_id, asset_id))
+    return total.amount if total is not None and total.day == time_ms // DAY_MS else 0
+
+
+def deposits(exchange: Exchange, account_id: int = 0, all: bool = False) -> list[DepositView]:
+    """List by id the deposits that are PENDING, or `all`; of one account, or (0) of every one."""
+    state = exchange.state
+    found = state.deposits if all else state.pending_deposits
+    return [DepositView(seen) for seen in found.values() if account_id in (0, seen.account_id)]
+
+
+def deposit(exchange: Exchange, reference: str) -> DepositView | None:
+    """Return a deposit by its reference; None when it was never seen."""
+    found = exchange.state.deposits.get(reference)
+    return DepositView(found) if found is not None else None
 
 
 def positions(exchange: Exchange, account_id: int, all: bool = False) -> list[PositionView]:
