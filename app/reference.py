@@ -90,7 +90,18 @@ def _operation(path: str, method: str, operation: Document) -> str:
     for status, response in operation.get("responses", {}).items():
         for content in response.get("content", {}).values():
             parts.append(_details(f"{status} {response['description']}", content.get("schema", {})))
+    parts += _examples(operation)
     return "".join(parts)
+
+
+def _examples(operation: Document) -> list[str]:
+    """A request and its answer."""
+    asked = {row["name"]: row["example"] for row in operation.get("parameters", []) if "example" in row}
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        asked = content.get("example", asked)
+    answered = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {})
+    found = [_details("Example of a request", asked)] if asked else []
+    return [*found, _details("Example of an answer", answered["example"])] if "example" in answered else found
 
 
 def _parameter(name: str, schema: Document, is_needed: bool) -> str:

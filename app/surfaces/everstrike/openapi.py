@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from app.surfaces.everstrike import examples
 from app.surfaces.everstrike.described import PARAMETERS, RESULTS, SCHEMAS, SUMMARIES
 from app.surfaces.everstrike.rows import Access, Row
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, REASONS
@@ -32,6 +33,10 @@ _FAILURES: Final = {
 }
 
 
+_EXAMPLES: Final = examples.load()
+_NONE: Final[Schema] = {"fields": {}}
+
+
 def paths(rows: Iterable[Row]) -> dict[str, Schema]:
     """The paths of a document."""
     return {row.path: {row.method.lower(): operation(row)} for row in rows}
@@ -55,11 +60,19 @@ def operation(row: Row) -> Schema:
     if row.method == "POST":
         described["requestBody"] = {"required": bool(row.needed), "content": {FORM: _form(row)}}
     elif row.needed or row.optional:
-        described["parameters"] = [
-            {"name": name, "in": "query", "required": name in row.needed, "schema": PARAMETERS[name]}
-            for name in (*row.needed, *row.optional)
-        ]
+        described["parameters"] = [_parameter(row, name) for name in (*row.needed, *row.optional)]
     return described
+
+
+def _example(row: Row) -> Schema:
+    """What was once asked and answered there."""
+    return _EXAMPLES.get(f"{row.method} {row.path}", _NONE)
+
+
+def _parameter(row: Row, name: str) -> Schema:
+    described = {"name": name, "in": "query", "required": name in row.needed, "schema": PARAMETERS[name]}
+    fields = _example(row)["fields"]
+    return {**described, "example": fields[name]} if name in fields else described
 
 
 def _form(row: Row) -> Schema:
@@ -67,10 +80,14 @@ def _form(row: Row) -> Schema:
     schema: Schema = {"type": "object", "properties": {name: PARAMETERS[name] for name in names}}
     if row.needed:
         schema["required"] = list(row.needed)
+    described: Schema = {"schema": schema}
+    fields = _example(row)["fields"]
+    if fields:
+        described["example"] = fields
     nested = [name for name in names if PARAMETERS[name].get("type") == "array"]
-    if not nested:
-        return {"schema": schema}
-    return {"schema": schema, "encoding": {name: {"style": "deepObject", "explode": True} for name in nested}}
+    if nested:
+        described["encoding"] = {name: {"style": "deepObject", "explode": True} for name in nested}
+    return described
 
 
 def _responses(row: Row) -> Schema:
@@ -80,7 +97,10 @@ def _responses(row: Row) -> Schema:
         "required": ["code", "msg", "result"],
         "additionalProperties": False,
     }
-    responses: Schema = {"200": {"description": "Done.", "content": {"application/json": {"schema": envelope}}}}
+    done: Schema = {"schema": envelope}
+    if "answer" in _example(row):
+        done["example"] = _example(row)["answer"]
+    responses: Schema = {"200": {"description": "Done.", "content": {"application/json": done}}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in (*_FAILURES[row.access], "500"):
         responses[status] = {"description": REASONS[status], "content": error}

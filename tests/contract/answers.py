@@ -1,0 +1,186 @@
+"""One request to every address on a small exchange whose clock is ours: the golden answers.
+
+They stand in app/surfaces/everstrike/examples.json, where the reference takes its examples from. `python -m tests.contract.answers`
+writes them anew; a test holds the exchange to them.
+"""
+
+import asyncio
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from app.db.embedded import EmbeddedServer
+from app.db.migrate import migrate
+from app.settings import Settings
+from app.surfaces.everstrike.examples import PATH, Examples
+from tests.conftest import MASTER_KEY
+from tests.venue import PAIR, PRICE, SPOT, Client, Venue, running_venue
+
+ENTRIES_MAX: Final = 2
+"""What an example shows of a list, or of a map with many entries."""
+MANY: Final = 20
+FALL: Final = (59_700, 59_400, 59_100, 58_900, 58_800, 58_700, 58_640, 58_640)
+HOUR_MS: Final = 3_600_000
+CUSTOMER: Final = "5b0c2a52-7f0e-4f4f-9f57-3a8c56a3c2f1"
+_SEQ_ID: Final = re.compile(r"\d+-\d+")
+
+
+class Recorder:
+    """Keeps what was asked and answered."""
+
+    def __init__(self) -> None:
+        self.examples: Examples = {}
+
+    def take(self, method: str, path: str, fields: dict[str, Any], answer: requests.Response) -> Any:
+        """Keep an answer; gives its result."""
+        assert answer.status_code == 200, (method, path, answer.text)
+        body = answer.json()
+        shown = {name: value for name, value in fields.items() if value is not None}
+        self.examples[f"{method} {path}"] = {"fields": shown, "answer": steady(shorten(body))}
+        return body["result"]
+
+    def get(self, client: Client, path: str, **query: Any) -> Any:
+        """Read with a key."""
+        return self.take("GET", path, query, client.get(path, **query))
+
+    def public(self, venue: Venue, path: str, **query: Any) -> Any:
+        """Read without one."""
+        params = {name: str(value) for name, value in query.items()}
+        return self.take("GET", path, query, venue.http.get(venue.url + path, params=params, timeout=30))
+
+    def post(self, client: Client, path: str, **fields: Any) -> Any:
+        """Sign and send."""
+        shown = {**nested(fields), "timestamp": client.venue.clock.now_ms}
+        return self.take("POST", path, shown, client.send(path, **fields))
+
+
+def nested(fields: dict[str, Any]) -> dict[str, Any]:
+    """Bracketed keys as what they stand for."""
+    found: dict[str, Any] = {}
+    orders: dict[str, dict[str, Any]] = {}
+    for name, value in fields.items():
+        matched = re.fullmatch(r"orders\[(\d+)\]\[(\w+)\]", name)
+        if matched:
+            orders.setdefault(matched[1], {})[matched[2]] = value
+        else:
+            found[name.removesuffix("[]")] = value
+    return {**found, "orders": list(orders.values())} if orders else found
+
+
+def shorten(value: Any) -> Any:
+    """The first entries of what is long."""
+    if isinstance(value, list):
+        return [shorten(entry) for entry in value[:ENTRIES_MAX]]
+    if isinstance(value, dict):
+        kept = list(value.items())
+        if len(kept) > MANY and all(isinstance(entry, dict) for _, entry in kept):
+            kept = kept[:ENTRIES_MAX]
+        return {name: shorten(entry) for name, entry in kept}
+    return value
+
+
+def steady(value: Any) -> Any:
+    """Replace what differs from run to run: a user's id, places in the journal."""
+    if isinstance(value, list):
+        return [steady(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: CUSTOMER if name == "customer_id" else steady(entry) for name, entry in value.items()}
+    return "1234-5" if isinstance(value, str) and _SEQ_ID.fullmatch(value) else value
+
+
+def record(venue: Venue) -> Examples:
+    """Let some people trade, and ask everything."""
+    recorder = Recorder()
+    alice, bob, ivy = venue.client("alice"), venue.client("bob"), venue.client("ivy", is_isolated=True)
+    trade(recorder, alice, bob)
+    hold_margin(recorder, ivy, bob)
+    read_account(recorder, alice)
+    let_time_pass(venue, bob)
+    read_markets(recorder, venue)
+    read_history(recorder, venue, ivy)
+    return dict(sorted(recorder.examples.items()))
+
+
+def trade(recorder: Recorder, alice: Client, bob: Client) -> None:
+    """Every way to place an order and to end one."""
+    bob.order(side="SELL", qty=2, price=60_000)
+    bob.order(qty=2, price=59_900)
+    recorder.post(alice, "/auth/order", pair=PAIR, side="BUY", qty=0.1, price=60_000, client_order_id="first")
+    orders = {
+        f"orders[{index}][{name}]": value
+        for index, price in enumerate((59_500, 59_600))
+        for name, value in {"pair": PAIR, "side": "BUY", "qty": 0.01, "price": price, "post_only": "true"}.items()
+    }
+    placed = recorder.post(alice, "/auth/order/bulk", **orders)["orders"]
+    recorder.post(alice, "/auth/cancel", id=placed[0]["id"])
+    recorder.post(alice, "/auth/cancel/bulk", **{"ids[]": [placed[1]["id"]]})
+    recorder.post(alice, "/auth/close", pair=PAIR, qty=0.02)
+    resting = alice.order(price=59_400, qty=0.01).json()["result"]["order"]["id"]
+    alice.order(pair=SPOT, price=59_000, qty=0.01)
+    recorder.get(alice, "/order", id=resting)
+
+
+def hold_margin(recorder: Recorder, ivy: Client, bob: Client) -> None:
+    """What only isolated margin has."""
+    recorder.post(ivy, "/leverage", pair=PAIR, leverage=50)
+    ivy.order(side="BUY", qty=0.2, price=60_000)
+    recorder.post(ivy, "/fund", pair=PAIR, qty=100)
+    recorder.post(ivy, "/draw", pair=PAIR, qty=50)
+
+
+def read_account(recorder: Recorder, alice: Client) -> None:
+    """What an account can read of itself."""
+    for path in ("/account", "/balances", "/active_positions"):
+        recorder.get(alice, path)
+    recorder.get(alice, "/position", pair=PAIR)
+    for path in ("/orders", "/active_orders", "/fills"):
+        recorder.get(alice, path, pair=PAIR, limit=2)
+
+
+def let_time_pass(venue: Venue, bob: Client) -> None:
+    """An hour's funding, and a fall that liquidates somebody."""
+    for _ in range(5):
+        venue.price(PRICE)
+    venue.clock.now_ms += HOUR_MS
+    venue.price(PRICE)
+    assert bob.send("/auth/cancel/bulk").status_code == 200
+    bob.order(qty=1, price=58_650)
+    for price in FALL:
+        venue.price(price)
+
+
+def read_markets(recorder: Recorder, venue: Venue) -> None:
+    """What everybody can read."""
+    for path in ("/pairs", "/time", "/ping"):
+        recorder.public(venue, path)
+    recorder.public(venue, "/depth", pair=PAIR, limit=2)
+    for path in ("/trades", "/funding", "/v1/liquidations"):
+        recorder.public(venue, path, pair=PAIR, limit=2)
+
+
+def read_history(recorder: Recorder, venue: Venue, ivy: Client) -> None:
+    """What an account can read of its past."""
+    recorder.get(ivy, "/v1/funding_payments", pair=PAIR, limit=2)
+
+
+def main() -> None:
+    """Write the examples anew."""
+    with tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
+        server = EmbeddedServer(Path(folder))
+        server.start_blocking()
+        try:
+            asyncio.run(migrate(server.url()))
+            settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
+            with running_venue(settings) as venue:
+                text = json.dumps(record(venue), indent=1)
+        finally:
+            server.stop_blocking()
+    PATH.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
