@@ -22,7 +22,15 @@ from exchange.events import (
     PositionChanged,
     TransferRepeated,
 )
-from exchange.limits import ACCOUNTS_PER_OWNER_MAX, FUND_ACCOUNT_ID, MONEY_MAX, PROVIDERS_MAX, REFERENCE_LENGTH_MAX
+from exchange.limits import (
+    ACCOUNTS_PER_OWNER_MAX,
+    FUND_ACCOUNT_ID,
+    FUND_OWNER_ID,
+    MONEY_MAX,
+    PROVIDERS_MAX,
+    REFERENCE_LENGTH_MAX,
+    RULES_OF_CORRECTIONS,
+)
 from exchange.rejects import Reject
 from exchange.state import Account, Holding, State, Transfer
 
@@ -38,6 +46,9 @@ def open_account(state: State, command: OpenAccount, out: list[Event]) -> None:
         out.append(AccountOpened(first, state.accounts[first].owner_id, True))
         return
     owner_id = command.owner_id
+    if owner_id <= FUND_OWNER_ID and state.rules_version >= RULES_OF_CORRECTIONS:
+        refuse(Reject.INVALID_OWNER, out)
+        return
     count = state.owner_accounts.get(owner_id, 0)
     if count >= ACCOUNTS_PER_OWNER_MAX:
         refuse(Reject.TOO_MANY_ACCOUNTS, out)

@@ -55,6 +55,7 @@ DEPOSIT_REFERENCE_LENGTH_MAX: Final = 256
 WITHDRAWALS_PER_DAY_MAX: Final = 1_000
 """Requests of one owner for one asset in a UTC day, those that came to nothing included: each is remembered for ever."""
 FUND_ACCOUNT_ID: Final = 0
+FUND_OWNER_ID: Final = 0
 RULES_OF_LIQUIDATION: Final = 2
 RULES_OF_CORRECTIONS: Final = 3
 """What they correct stands in ADR 10."""

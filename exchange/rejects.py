@@ -14,6 +14,7 @@ class Reject(Enum):
     ALREADY_LISTED = "It is listed already."
     INVALID_TERMS = "The terms of the instrument contradict each other."
     INVALID_REFERENCE = "The reference must have 1 to 64 characters."
+    INVALID_OWNER = "The owner does not exist: an owner's id is above 0, which is the insurance fund's."
     INVALID_RULES = "The rules version is unknown or not a later one."
     INVALID_TIMEOUT = "The timeout must be 0, or between 1 second and 24 hours."
     INVALID_TEXT = "A text is empty, too long, or has characters that cannot be shown."
@@ -80,6 +81,7 @@ _FIELDS: dict[Reject, str] = {
     Reject.UNKNOWN_INDEX: "index_id",
     Reject.INVALID_REFERENCE: "reference",
     Reject.INVALID_TIMEOUT: "timeout_ms",
+    Reject.INVALID_OWNER: "owner_id",
     Reject.INVALID_AMOUNT: "amount",
     Reject.WITHDRAWAL_NOT_FOUND: "withdrawal_id",
     Reject.DEPOSIT_NOT_FOUND: "reference",

@@ -17,7 +17,7 @@ from exchange.instrument import (
     InstrumentKind,
     MarketStatus,
 )
-from exchange.limits import FUND_ACCOUNT_ID
+from exchange.limits import FUND_ACCOUNT_ID, FUND_OWNER_ID
 from exchange.payments import DayTotal, Incoming, Withdrawal
 from risk.brackets import Tier, tiers
 from risk.fixed import div_up
@@ -553,7 +553,7 @@ class State:
         self.indices: dict[int, Index] = {}
         self.markets: dict[int, Market] = {}
         self.venue_status: MarketStatus = TRADING
-        self.accounts: dict[int, Account] = {FUND_ACCOUNT_ID: Account(FUND_ACCOUNT_ID, FUND_ACCOUNT_ID)}
+        self.accounts: dict[int, Account] = {FUND_ACCOUNT_ID: Account(FUND_ACCOUNT_ID, FUND_OWNER_ID)}
         self.owner_accounts: dict[int, int] = {}
         self.account_references: dict[str, int] = {}
         self.transfers: dict[str, Transfer] = {}

@@ -12,11 +12,12 @@ from exchange.commands import (
     OpenAccount,
     PlaceOrder,
     SetMarketStatus,
+    SetRulesVersion,
     UpdateIndexPrice,
 )
 from exchange.events import AccountOpened, CommandRejected, MarketListed
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
-from exchange.limits import ACCOUNTS_PER_OWNER_MAX, SOURCES_MAX
+from exchange.limits import ACCOUNTS_PER_OWNER_MAX, RULES_LATEST, SOURCES_MAX
 from exchange.rejects import Reject
 from tests.support.world import BTC_PERP, BTC_SPOT, REGULAR, opening
 
@@ -94,6 +95,17 @@ def test_an_index_has_so_many_sources() -> None:
         world.do(UpdateIndexPrice(1, source_id, 6_000_000, world.time_ms))
     refused = world.do(UpdateIndexPrice(1, SOURCES_MAX + 1, 6_000_000, world.time_ms))
     assert refused == [CommandRejected(Reject.INVALID_TERMS)]
+
+
+@pytest.mark.parametrize("owner_id", [0, -1])
+def test_nobody_else_has_the_funds_owner(owner_id: int) -> None:
+    """ACC-003: refused with the field to blame, and without a trace; the first rules took it."""
+    world = opening()
+    world.do(SetRulesVersion(RULES_LATEST))
+    before = world.exchange.state_hash()
+    assert world.do(OpenAccount("the fund's", owner_id)) == [CommandRejected(Reject.INVALID_OWNER, "owner_id")]
+    assert world.exchange.state_hash() == before
+    assert opening().do(OpenAccount("the fund's", owner_id)) == [AccountOpened(7, owner_id)]
 
 
 def test_an_owner_has_so_many_accounts_and_a_reference_opens_one() -> None:
