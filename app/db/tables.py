@@ -1,7 +1,8 @@
 """Every table. `alembic/` brings a database to this shape; a test holds the two together.
 
-Three kinds: *primary* (users, keys, journal: every backup needs them), *derived and costly* (snapshots) and *projections*,
-which the projector writes behind the journal and can make again from it.
+Four kinds: *primary* (users, keys, journal, incidents: every backup needs them), *derived and costly* (snapshots, the custody's
+cursor), *projections*, which the projector writes behind the journal and can make again from it, and *the simulated chain*,
+which is the outside world and no part of the exchange.
 
 Types: prices, quantities, ids, seqs and times are BIGINT, since exchange/limits.py bounds them far below 2^63 (PRICE_MAX,
 QTY_MAX 10^15). Money is NUMERIC(60, 0), whole units of 10^-8: one transfer may be 10^18 (MONEY_MAX), balances add such up,
@@ -87,6 +88,20 @@ journal: Final = Table(
     Index("ix_journal_skipped_seq", "skipped_seq", postgresql_where=text("skipped_seq IS NOT NULL")),
 )
 
+custody_incidents: Final = Table(
+    "custody_incidents",
+    metadata,
+    Column("incident_id", BigInteger, primary_key=True, autoincrement=True),
+    Column("custody", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # IncidentKind in app/custody/incidents.py
+    Column("subject", Text, nullable=False),  # what it is about: one incident of a kind for each
+    Column("detail", Text, nullable=False),
+    _big("opened_ms"),
+    Column("resolved_ms", BigInteger),
+    Column("reason", Text),  # an operator's, for resolving it
+    Index("uq_custody_incidents_subject", "custody", "kind", "subject", unique=True),
+)
+
 # --- derived and costly ----------------------------------------------------------------------------------------------
 
 snapshots: Final = Table(
@@ -109,6 +124,14 @@ snapshot_chunks: Final = Table(
     Column("seq", BigInteger, ForeignKey("snapshots.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("index", Integer, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+custody_cursors: Final = Table(
+    "custody_cursors",
+    metadata,
+    Column("custody", Text, primary_key=True),
+    Column("cursor", Text, nullable=False),  # what the custody told up to here is in the journal
+    _big("seq"),  # the journal's last command then
 )
 
 # --- projections -----------------------------------------------------------------------------------------------------
@@ -206,6 +229,7 @@ candles: Final = Table(
     metadata,
     _small("basis", key=True),  # Basis in app/db/rows.py
     _big("subject_id", key=True),  # the market; for Basis.INDEX the index
+    # 15 s (kept some days, the running one included), 1 min and 1 h (written when they ended)
     _big("interval_ms", key=True),
     _big("open_ms", key=True),
     _big("open"),
@@ -215,6 +239,9 @@ candles: Final = Table(
     Column("volume", Numeric(60, 0), nullable=False),  # lots
     Column("turnover", Numeric(60, 0), nullable=False),  # sum of price x lots
     _big("trades"),
+    Column("last_qty", BigInteger, nullable=False, server_default=text("0")),  # of the last trade
+    # What is kept for some days only, to find what is to go.
+    Index("ix_candles_slots", "open_ms", postgresql_where=text("interval_ms = 15000")),
 )
 
 funding_settlements: Final = Table(
@@ -263,6 +290,89 @@ liquidations: Final = Table(
     Index("ix_liquidations_account_id_time_ms", "account_id", "time_ms"),
 )
 
+deposits: Final = Table(
+    "deposits",
+    metadata,
+    _big("deposit_id", key=True),
+    _big("account_id"),
+    _big("asset_id"),
+    _money("amount"),
+    _money("fee"),
+    Column("address", Text, nullable=False),
+    Column("transaction", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    _small("status"),  # DepositStatus in exchange/events.py
+    Column("note", Text, nullable=False),
+    _big("created_ms"),
+    _big("updated_ms"),
+    _big("updated_seq"),
+    Index("ix_deposits_account_id_created_ms", "account_id", "created_ms", "deposit_id"),
+    # What the projector must hold in memory after a start: those that may change.
+    Index("ix_deposits_open", "deposit_id", postgresql_where=text("status <> 1")),
+)
+
+withdrawals: Final = Table(
+    "withdrawals",
+    metadata,
+    _big("withdrawal_id", key=True),
+    _big("account_id"),
+    _big("asset_id"),
+    _money("amount"),
+    _money("fee"),
+    Column("address", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    _small("status"),  # WithdrawalStatus in exchange/commands.py
+    Column("transaction", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    _big("created_ms"),
+    _big("updated_ms"),
+    _big("updated_seq"),
+    Index("ix_withdrawals_account_id_created_ms", "account_id", "created_ms", "withdrawal_id"),
+    Index("ix_withdrawals_open", "withdrawal_id", postgresql_where=text("status IN (0, 1, 3, 4, 6)")),
+)
+
+# --- the simulated chain ---------------------------------------------------------------------------------------------
+
+chain_head: Final = Table(
+    "chain_head",
+    metadata,
+    _small("id", key=True),  # one row; who changes the chain holds its lock
+    _big("height"),
+    _big("time_ms"),  # of the last block
+    _big("version"),  # of the last change
+    Column("fail_next", Integer, nullable=False),
+    Column("lose_next", Integer, nullable=False),
+    Column("is_away", Boolean, nullable=False),
+)
+
+chain_addresses: Final = Table(
+    "chain_addresses",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("holder", Text, nullable=False, unique=True),
+)
+
+chain_transactions: Final = Table(
+    "chain_transactions",
+    metadata,
+    Column("transaction", Text, primary_key=True),
+    Column("key", Text, unique=True),  # of a payment; none: somebody else's transaction
+    _big("withdrawal_id"),
+    Column("asset", Text, nullable=False),
+    _money("amount"),
+    Column("address", Text, nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    _small("status"),  # ChainStatus in app/custody/simulated.py
+    _big("height"),  # of its block; 0: in none
+    _big("mine_from"),  # no block below takes it
+    _big("version"),
+    Column("note", Text, nullable=False),
+    Index("ix_chain_transactions_version", "version"),
+    Index("ix_chain_transactions_height", "height"),
+)
+
 PROJECTIONS: Final = (
     orders,
     trades,
@@ -272,4 +382,6 @@ PROJECTIONS: Final = (
     funding_settlements,
     funding_payments,
     liquidations,
+    deposits,
+    withdrawals,
 )
