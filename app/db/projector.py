@@ -13,6 +13,8 @@ from typing import Final, final
 import asyncpg
 import msgspec
 
+from app.candles import MINUTE_MS, SLOTS_KEPT_MS, open_of
+from app.db import candle_rows
 from app.db.connect import Connection, connect
 from app.db.liquidation_rows import STEPS, slice_row, step_row
 from app.db.rows import (
@@ -29,6 +31,7 @@ from app.db.rows import (
 from app.db.tables import PROJECTIONS
 from app.faults import ProjectionConflict
 from app.journal import UNREACHABLE
+from app.statistics import Statistics
 from engine.order import OrderStatus, Side
 from exchange.commands import Command, PlaceOrder
 from exchange.events import (
@@ -39,6 +42,7 @@ from exchange.events import (
     FundingSettled,
     IndexPriceChanged,
     MarkPriceChanged,
+    OptionIndexChanged,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
@@ -49,7 +53,10 @@ from exchange.events import (
 from exchange.rejects import Reject
 
 NAME: Final = "main"
-MINUTE_MS: Final = 60_000
+LAST: Final = Basis.LAST.value
+MARK: Final = Basis.MARK.value
+INDEX: Final = Basis.INDEX.value
+OWN_INDEX: Final = Basis.OWN_INDEX.value
 _TIMEOUT_S: Final = 60.0
 _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -91,12 +98,6 @@ _UPSERT_ORDERS: Final = (
     " excluded.leaves, excluded.filled, excluded.trigger_price, excluded.cancel_reason, excluded.reject,"
     " excluded.updated_ms, excluded.updated_seq)"
 )
-_UPSERT_CANDLES: Final = (
-    "INSERT INTO candles SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
-    " $6::bigint[], $7::bigint[], $8::bigint[], $9::numeric[], $10::numeric[], $11::bigint[])"
-    " ON CONFLICT (basis, subject_id, interval_ms, open_ms) DO UPDATE SET (high, low, close, volume, turnover, trades)"
-    " = (excluded.high, excluded.low, excluded.close, excluded.volume, excluded.turnover, excluded.trades)"
-)
 # What no retry mends: the rows themselves are wrong, or somebody else's stand there.
 _HOPELESS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
 _ESCAPES: Final = str.maketrans(
@@ -112,6 +113,7 @@ _WRITTEN: Final = frozenset(
         *_CHANGES,
         MarkPriceChanged,
         IndexPriceChanged,
+        OptionIndexChanged,
         FundingSettled,
         FundingPaid,
         *STEPS,
@@ -130,9 +132,11 @@ class Pending:
     __slots__ = (
         "candles",
         "fills",
+        "forget_ms",
         "funding",
         "ledger",
         "liquidations",
+        "number",
         "orders",
         "payments",
         "rows",
@@ -141,15 +145,17 @@ class Pending:
         "trades",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
         self.seq = 0
         self.time_ms = 0
+        self.forget_ms = 0
         self.rows = 0
         self.orders: dict[int, StoredOrder] = {}
         self.trades: list[StoredTrade] = []
         self.fills: list[StoredFill] = []
         self.ledger: list[LedgerEntry] = []
-        self.candles: dict[tuple[int, int, int], Candle] = {}
+        self.candles: list[Candle] = []
         self.funding: list[StoredFunding] = []
         self.payments: list[StoredPayment] = []
         self.liquidations: list[StoredLiquidation] = []
@@ -163,6 +169,8 @@ class Projector:
         self.seq = 0
         """The checkpoint: everything up to here is written."""
         self.failure: BaseException | None = None
+        self.statistics = Statistics()
+        """What prices did, up to the last command that was told. Another object after `open`."""
         self._url = url
         self._interval_s = interval_ms / 1000
         self._rows_max = rows_max
@@ -171,7 +179,6 @@ class Projector:
         self._gathering = Pending()
         self._writing: Pending | None = None
         self._open_orders: dict[int, StoredOrder] = {}
-        self._open_candles: dict[tuple[int, int], Candle] = {}
         self._told = asyncio.Event()
         self._hurry = asyncio.Event()
         self._written = asyncio.Event()
@@ -179,7 +186,7 @@ class Projector:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Find the checkpoint, and in memory what later rows change: open orders and the running minute."""
+        """Find the checkpoint, and in memory what later rows change: open orders and running candles."""
         connection = self._connection = await _connected(self._url)
         await connection.execute("INSERT INTO projector VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", NAME)
         row = await connection.fetchrow("SELECT seq, time_ms FROM projector WHERE name = $1", NAME)
@@ -188,10 +195,7 @@ class Projector:
         for found in await connection.fetch("SELECT * FROM orders WHERE status IN (0, 3)"):
             order = order_from(dict(found))
             self._open_orders[order.order_id] = order
-        minute_ms = row["time_ms"] - row["time_ms"] % MINUTE_MS
-        for found in await connection.fetch("SELECT * FROM candles WHERE open_ms = $1", minute_ms):
-            candle = candle_from(dict(found))
-            self._open_candles[candle.basis, candle.subject_id] = candle
+        self.statistics = await candle_rows.restore(connection, row["time_ms"])
         self._task = asyncio.get_running_loop().create_task(self._run(), name="projector")
 
     async def settle(self) -> None:
@@ -241,6 +245,10 @@ class Projector:
         batch = self._gathering
         batch.seq = seq
         batch.time_ms = time_ms
+        statistics = self.statistics
+        if time_ms >= statistics.due_ms:
+            self._close_candles(batch, time_ms)
+        statistics.time_ms = time_ms
         for index, event in enumerate(events):
             if type(event) not in _WRITTEN:
                 continue
@@ -253,14 +261,17 @@ class Projector:
             elif isinstance(event, _CHANGES):
                 self._change(batch, seq, time_ms, event)
             elif isinstance(event, MarkPriceChanged):
-                self._price(batch, Basis.MARK, event.market_id, time_ms, event.price)
+                self._price(batch, MARK, event.market_id, time_ms, event.price)
             elif isinstance(event, IndexPriceChanged):
-                self._price(batch, Basis.INDEX, event.index_id, time_ms, event.price)
+                self._price(batch, INDEX, event.index_id, time_ms, event.price)
+            elif isinstance(event, OptionIndexChanged):
+                self._price(batch, OWN_INDEX, event.market_id, time_ms, event.price)
             elif isinstance(event, FundingPaid):
                 amounts = (event.market_id, event.amount, event.from_margin)
                 batch.payments.append(StoredPayment(event.account_id, time_ms, seq, index, *amounts))
             elif isinstance(event, FundingSettled):
                 batch.funding.append(_settlement(seq, index, event))
+                statistics.funding_rates[event.market_id] = event.rate_e12
             elif isinstance(event, STEPS):
                 batch.liquidations.append(step_row(seq, index, time_ms, event))
             batch.rows += 1
@@ -365,7 +376,7 @@ class Projector:
         if is_liquidation:
             batch.liquidations.append(slice_row(seq, index, time_ms, event))
         batch.rows += 4
-        self._price(batch, Basis.LAST, market_id, time_ms, price, qty)
+        self._price(batch, LAST, market_id, time_ms, price, qty)
 
     def _touch(self, batch: Pending, order_id: int, seq: int, time_ms: int) -> StoredOrder:
         order = self._open_orders[order_id]
@@ -374,22 +385,20 @@ class Projector:
         batch.orders[order_id] = order
         return order
 
-    def _price(self, batch: Pending, basis: Basis, subject_id: int, time_ms: int, price: int, qty: int = 0) -> None:
-        """Count a price in its minute. `qty` 0: nobody traded at it."""
-        kind = basis.value
-        open_ms = time_ms - time_ms % MINUTE_MS
-        candle = self._open_candles.get((kind, subject_id))
-        if candle is None or candle.open_ms != open_ms:
-            candle = Candle(kind, subject_id, MINUTE_MS, open_ms, price, price, price, price)
-            self._open_candles[kind, subject_id] = candle
-        candle.high = max(candle.high, price)
-        candle.low = min(candle.low, price)
-        candle.close = price
-        if qty:
-            candle.volume += qty
-            candle.turnover += price * qty
-            candle.trades += 1
-        batch.candles[kind, subject_id, open_ms] = candle
+    def _price(self, batch: Pending, basis: int, subject_id: int, time_ms: int, price: int, qty: int = 0) -> None:
+        """Count a price in its candle. `qty` 0: nobody traded at it."""
+        series = self.statistics.series(basis, subject_id)
+        slot = series.take(time_ms, price, qty)
+        if series.batch != batch.number:
+            series.batch = batch.number
+            batch.candles.append(slot)
+
+    def _close_candles(self, batch: Pending, time_ms: int) -> None:
+        """End the candles that a time lies behind."""
+        closed = self.statistics.advance(time_ms)
+        batch.candles += closed
+        batch.rows += len(closed)
+        batch.forget_ms = open_of(time_ms, MINUTE_MS) - SLOTS_KEPT_MS
 
     # --- from rows to the database -----------------------------------------------------------------------------------
 
@@ -400,7 +409,7 @@ class Projector:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), self._interval_s)
                 self._told.clear()
-                self._writing, self._gathering = self._gathering, Pending()
+                self._writing, self._gathering = self._gathering, Pending(self._gathering.number + 1)
                 self._gathering.seq = self._writing.seq
                 await self._write_surely(self._writing)
                 self.seq, self._writing = self._writing.seq, None
@@ -413,7 +422,7 @@ class Projector:
     async def _write_surely(self, batch: Pending) -> None:
         """Write a batch however often the database goes away. The checkpoint says whether it landed."""
         orders = [_order_line(order) for order in batch.orders.values()]  # now: they change while we wait
-        candles = _candle_columns(batch)
+        candles = candle_rows.columns_of(batch.candles) if batch.candles else []
         attempt = 0
         while True:
             try:
@@ -453,8 +462,10 @@ class Projector:
             if orders:
                 await connection.copy_to_table("orders_in", source=_chunks(orders), columns=_ORDER_COLUMNS)
                 await connection.execute(_UPSERT_ORDERS)
-            if candles[0]:
-                await connection.execute(_UPSERT_CANDLES, *candles)
+            if candles:
+                await connection.execute(candle_rows.UPSERT, *candles)
+            if batch.forget_ms:
+                await connection.execute(candle_rows.FORGET, batch.forget_ms)
             astuple = msgspec.structs.astuple
             if batch.trades:
                 lines = [_TRADE % astuple(row) for row in batch.trades]
@@ -506,11 +517,6 @@ def order_from(row: dict[str, object]) -> StoredOrder:
     row["cancel_reason"] = None if reason is None else CancelReason(reason)
     row["reject"] = None if reject is None else Reject[str(reject)]
     return StoredOrder(**row)  # type: ignore[arg-type]  # the table's columns are the fields
-
-
-def candle_from(row: dict[str, object]) -> Candle:
-    """A row of the table candles, whose sums come as decimals."""
-    return Candle(**{name: int(value) for name, value in row.items()})  # type: ignore[call-overload]  # numbers all
 
 
 def _entry(seq: int, index: int, time_ms: int, event: BalanceChanged) -> LedgerEntry:
@@ -574,7 +580,3 @@ def _order_line(order: StoredOrder) -> str:
         _encoder.encode(request).hex(),
         order.is_liquidation,
     )
-
-
-def _candle_columns(batch: Pending) -> list[list[object]]:
-    return [list(column) for column in zip(*map(msgspec.structs.astuple, batch.candles.values()), strict=True)] or [[]]

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar, final
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, and_, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.projector import MINUTE_MS, Projector, candle_from, order_from
+from app.candles import MINUTE_MS, SLOT_MS, grouped, open_of, tier_of
+from app.db.candle_rows import candle_from
+from app.db.projector import Projector, order_from
 from app.db.rows import (
     Basis,
     Candle,
@@ -39,6 +42,8 @@ from exchange.commands import PlaceOrder
 
 BIGINT_MAX: Final = 2**63 - 1
 """No id or time beyond it can be in a table; asking the database for one would be an error."""
+TIME_MS_MAX: Final = 10**15
+"""Beyond every time there can be."""
 
 Row = TypeVar("Row", StoredTrade, StoredFill, LedgerEntry, StoredFunding, StoredPayment, StoredLiquidation)
 _NUMERIC: Final = frozenset(
@@ -255,33 +260,76 @@ class Queries:
         basis: Basis = Basis.LAST,
         interval_ms: int = MINUTE_MS,
         start_ms: int = 0,
-        end_ms: int = 0,
-        limit: int = 250,
+        end_ms: int = TIME_MS_MAX,
     ) -> list[Candle]:
-        """Candles of a market (or of an index, for Basis.INDEX), newest first; minutes without a price are left out.
+        """Candles of a market (or of an index, for Basis.INDEX), oldest first, the running one included.
 
-        Requires: `interval_ms` is a multiple of a minute. Intervals begin at multiples of themselves since the epoch.
+        They are those that `start_ms` and `end_ms` lie in and those between; without the ones in which nothing happened.
         """
-        assert interval_ms % MINUTE_MS == 0, "a candle is made of minutes"
-        pending = {
+        tier_ms = tier_of(interval_ms)
+        first_ms = open_of(min(start_ms, TIME_MS_MAX), interval_ms)
+        beyond_ms = open_of(min(end_ms, TIME_MS_MAX), interval_ms) + interval_ms
+        recent = self._recent_candles(subject_id, basis, tier_ms)
+        # What is in memory is all from its oldest candle on: the database is asked for those before.
+        until_ms = min(beyond_ms, recent[0].open_ms) if recent else beyond_ms
+        found = await self._stored_candles(subject_id, basis, interval_ms, first_ms, until_ms)
+        found += [candle for candle in recent if first_ms <= candle.open_ms < beyond_ms]
+        return grouped(found, interval_ms)
+
+    async def candle_before(self, subject_id: int, basis: Basis, time_ms: int) -> Candle | None:
+        """The newest candle, of whatever interval, that ended at a time or before; None when there is none."""
+        found: list[Candle] = []
+        for tier_ms in (SLOT_MS, MINUTE_MS):
+            recent = self._recent_candles(subject_id, basis, tier_ms)
+            found += [candle for candle in recent if candle.open_ms + tier_ms <= time_ms]
+            where = (*_candles_of(subject_id, basis, tier_ms), candles.c.open_ms <= time_ms - tier_ms)
+            rows = await self._rows(select(candles).where(*where).order_by(candles.c.open_ms.desc()).limit(1))
+            found += map(candle_from, rows)
+        return max(found, key=lambda candle: candle.open_ms + candle.interval_ms, default=None)
+
+    def _recent_candles(self, subject_id: int, basis: Basis, tier_ms: int) -> list[Candle]:
+        """Copies of a price's candles that memory knows better than the database, oldest first: all from the first on."""
+        found = {
             candle.open_ms: msgspec.structs.replace(candle)
             for batch in self._projector.pending()
-            for candle in batch.candles.values()
-            if candle.basis == basis.value and candle.subject_id == subject_id
+            for candle in batch.candles
+            if candle.subject_id == subject_id and candle.basis == basis.value and candle.interval_ms == tier_ms
         }
-        opened = candles.c.open_ms - candles.c.open_ms % interval_ms
-        where = [candles.c.basis == basis.value, candles.c.subject_id == subject_id]
-        where += _between(candles, "open_ms", start_ms - start_ms % interval_ms, end_ms)
-        newest = select(opened.label("opened")).where(and_(*where)).group_by(opened).order_by(opened.desc())
-        oldest = select(func.min(newest.limit(limit).subquery().c.opened)).scalar_subquery()
-        rows = await self._rows(select(candles).where(and_(*where), candles.c.open_ms >= oldest))
-        minutes = {row["open_ms"]: candle_from(row) for row in rows}
-        minutes.update(
-            (open_ms, candle)
-            for open_ms, candle in pending.items()
-            if _is_between(open_ms, start_ms - start_ms % interval_ms, end_ms)
+        for candle in self._projector.statistics.tail(basis, subject_id, tier_ms):
+            found[candle.open_ms] = candle
+        return [found[open_ms] for open_ms in sorted(found)]
+
+    async def _stored_candles(
+        self, subject_id: int, basis: Basis, interval_ms: int, first_ms: int, until_ms: int
+    ) -> list[Candle]:
+        """Candles of an interval from the stored ones that begin at `first_ms` or later and before `until_ms`."""
+        column = candles.c
+        tier_ms = tier_of(interval_ms)
+        where = (
+            *_candles_of(subject_id, basis, tier_ms),
+            column.open_ms >= first_ms,
+            column.open_ms < until_ms,
         )
-        return _grouped(minutes, interval_ms)[:limit]
+        if interval_ms == tier_ms:
+            query = select(candles).where(*where).order_by(column.open_ms)
+            return [candle_from(row) for row in await self._rows(query)]
+        opened = column.open_ms - (column.open_ms - open_of(0, interval_ms)) % interval_ms
+        grouped_ = select(
+            column.basis,
+            column.subject_id,
+            literal(interval_ms).label("interval_ms"),
+            opened.label("open_ms"),
+            _first_of(column.open, column.open_ms.asc()).label("open"),
+            func.max(column.high).label("high"),
+            func.min(column.low).label("low"),
+            _first_of(column.close, column.open_ms.desc()).label("close"),
+            func.sum(column.volume).label("volume"),
+            func.sum(column.turnover).label("turnover"),
+            func.sum(column.trades).label("trades"),
+            _first_of(column.last_qty, column.open_ms.desc()).label("last_qty"),
+        )
+        query = grouped_.where(*where).group_by(column.basis, column.subject_id, opened).order_by(opened)
+        return [candle_from(row) for row in await self._rows(query)]
 
     def _pending_orders(self, account_id: int) -> dict[int, StoredOrder]:
         """Copies of an account's orders that changed since the checkpoint."""
@@ -330,24 +378,11 @@ def _is_between(time_ms: int, start_ms: int, end_ms: int) -> bool:
     return time_ms >= start_ms and (not end_ms or time_ms <= end_ms)
 
 
-def _grouped(minutes: dict[int, Candle], interval_ms: int) -> list[Candle]:
-    """Minutes gathered into longer candles, newest first."""
-    grouped: dict[int, Candle] = {}
-    for open_ms in sorted(minutes):
-        minute = minutes[open_ms]
-        opened = open_ms - open_ms % interval_ms
-        candle = grouped.get(opened)
-        if candle is None:
-            grouped[opened] = msgspec.structs.replace(minute, interval_ms=interval_ms, open_ms=opened)
-            continue
-        candle.high = max(candle.high, minute.high)
-        candle.low = min(candle.low, minute.low)
-        candle.close = minute.close
-        candle.volume += minute.volume
-        candle.turnover += minute.turnover
-        candle.trades += minute.trades
-    return _reversed(grouped.values())
+def _candles_of(subject_id: int, basis: Basis, interval_ms: int) -> tuple[ColumnElement[bool], ...]:
+    column = candles.c
+    return column.basis == basis.value, column.subject_id == subject_id, column.interval_ms == interval_ms
 
 
-def _reversed(candles_: Iterable[Candle]) -> list[Candle]:
-    return list(candles_)[::-1]
+def _first_of(column: ColumnElement[int], order: ColumnElement[int]) -> ColumnElement[int]:
+    """The value of the row that comes first in an order, of each group."""
+    return func.array_agg(aggregate_order_by(column, order), type_=ARRAY(BigInteger))[1]

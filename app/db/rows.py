@@ -19,6 +19,7 @@ class Basis(Enum):
     LAST = 0
     MARK = 1
     INDEX = 2
+    OWN_INDEX = 3  # an option's own: its intrinsic value, or its floor
 
 
 class StoredOrder(msgspec.Struct):
@@ -104,7 +105,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candle(msgspec.Struct):
-    """Prices of an interval. `turnover` is the sum of price x lots; `volume` and `turnover` are 0 for mark and index."""
+    """Prices of an interval. `turnover` is the sum of price x lots, `last_qty` that of the last trade; only trades have them."""
 
     basis: int
     subject_id: int
@@ -117,6 +118,7 @@ class Candle(msgspec.Struct):
     volume: int = 0
     turnover: int = 0
     trades: int = 0
+    last_qty: int = 0
 
 
 class StoredFunding(msgspec.Struct, frozen=True, gc=False):

@@ -46,10 +46,10 @@ class ModelFeed:
                 basis=Basis.INDEX,
                 interval_ms=SLOT_MS,
                 start_ms=time_ms - (SLOTS + 1) * SLOT_MS,
-                limit=SLOTS + 2,
+                end_ms=time_ms,
             )
             realised = self._realised[index_id] = RealisedVariance(ASSUMED_VARIANCE)
-            realised.recall((candle.open_ms, float(candle.close)) for candle in reversed(candles))
+            realised.recall((candle.open_ms, float(candle.close)) for candle in candles)
 
     def take(self, time_ms: int) -> list[Computed]:
         """Return observations of the derived indices and the models of all options, unless this second was taken before."""

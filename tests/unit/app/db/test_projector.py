@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from app.candles import DAY_MS, INTERVALS, MINUTE_MS
 from app.db.connect import Connection, connect
-from app.db.projector import MINUTE_MS, Projector
+from app.db.projector import Projector
 from app.db.rows import Basis
 from app.faults import ProjectionConflict
 from app.journal import EMPTY, read
@@ -27,7 +28,7 @@ TABLES = {
     "trades": "seq, index",
     "fills": "seq, index, is_maker",
     "ledger_entries": "seq, index",
-    "candles": "basis, subject_id, open_ms",
+    "candles": "basis, subject_id, interval_ms, open_ms",
     "projector": "name",
 }
 
@@ -246,8 +247,8 @@ async def test_reads_see_what_is_not_written_yet(settings: Settings, admin: Conn
         for market_id in (PERP, SPOT):
             found += [await queries.trades(market_id, limit=limit) for limit in (1, 7, 1_000)]
             found.append(await queries.trades(market_id, start_ms=start_ms, end_ms=end_ms))
-            found += [await queries.candles(market_id, interval_ms=minutes * MINUTE_MS) for minutes in (1, 3, 60)]
-            found.append(await queries.candles(market_id, limit=1))
+            found += [await queries.candles(market_id, interval_ms=interval_ms) for interval_ms in INTERVALS.values()]
+            found += [await queries.candle_before(market_id, Basis.LAST, time_ms) for time_ms in (start_ms, end_ms)]
         found.append(await queries.candles(PERP, basis=Basis.MARK, start_ms=start_ms, end_ms=end_ms))
         found.append(await queries.candles(1, basis=Basis.INDEX))
         return found
@@ -360,12 +361,12 @@ async def test_candles_follow_the_prices(settings: Settings, admin: Connection) 
             for price in prices:
                 await store.sequencer.submit(PlaceOrder(1, PERP, Side.BUY, 10, price))
                 await store.sequencer.submit(PlaceOrder(2, PERP, Side.SELL, 10, price))
-        newer, older = await store.queries.candles(PERP)
+        older, newer = await store.queries.candles(PERP)
         assert (older.open, older.high, older.low, older.close) == (PRICE, PRICE + 100, PRICE - 50, PRICE - 50)
         assert (older.volume, older.trades, older.turnover) == (30, 3, 10 * (3 * PRICE + 50))
         assert (newer.open, newer.close, newer.trades) == (PRICE + 200, PRICE + 200, 1)
         assert newer.open_ms - older.open_ms == 2 * MINUTE_MS
-        (whole,) = await store.queries.candles(PERP, interval_ms=1_440 * MINUTE_MS)
+        (whole,) = await store.queries.candles(PERP, interval_ms=DAY_MS)
         assert (whole.open, whole.high, whole.low, whole.close) == (PRICE, PRICE + 200, PRICE - 50, PRICE + 200)
         assert (whole.volume, whole.trades) == (40, 4)
         assert [candle.open for candle in await store.queries.candles(1, basis=Basis.INDEX)] == [PRICE]

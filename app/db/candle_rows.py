@@ -1,0 +1,110 @@
+"""Candles in the table: how the projector writes them, and what a start reads back."""
+
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+import msgspec
+
+from app.candles import HOUR_MS, MINUTE_MS, SLOT_MS, open_of
+from app.db.connect import Connection
+from app.db.rows import Basis, Candle
+from app.statistics import DAY_MINUTES, RECENT_MINUTES, VOLATILITY_HOURS, Statistics
+
+UPSERT: Final = (
+    "INSERT INTO candles SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
+    " $6::bigint[], $7::bigint[], $8::bigint[], $9::numeric[], $10::numeric[], $11::bigint[], $12::bigint[])"
+    " ON CONFLICT (basis, subject_id, interval_ms, open_ms) DO UPDATE"
+    " SET (high, low, close, volume, turnover, trades, last_qty) = (excluded.high, excluded.low, excluded.close,"
+    " excluded.volume, excluded.turnover, excluded.trades, excluded.last_qty)"
+)
+FORGET: Final = f"DELETE FROM candles WHERE interval_ms = {SLOT_MS} AND open_ms < $1"
+
+# Each price that has candles, found by leaps in the primary key: there are years of rows and a few hundred prices.
+_SUBJECTS: Final = """
+WITH RECURSIVE found AS (
+    (SELECT basis, subject_id FROM candles ORDER BY basis, subject_id LIMIT 1)
+    UNION ALL
+    SELECT further.* FROM found, LATERAL (
+        SELECT basis, subject_id FROM candles WHERE (basis, subject_id) > (found.basis, found.subject_id)
+        ORDER BY basis, subject_id LIMIT 1
+    ) further
+)
+SELECT basis, subject_id FROM found
+"""
+_GIVEN: Final = "unnest($1::smallint[], $2::bigint[]) AS given (basis, subject_id)"
+_OF_GIVEN: Final = "candles.basis = given.basis AND candles.subject_id = given.subject_id"
+_OLDEST_FIRST: Final = "ORDER BY candles.basis, candles.subject_id, open_ms"
+_DAY: Final = "candles.basis, candles.subject_id, open_ms, open, high, low, close, volume, turnover, trades, last_qty"
+_NEWEST_BEFORE: Final = (
+    f"SELECT found.* FROM {_GIVEN}, LATERAL (SELECT {_DAY} FROM candles WHERE {_OF_GIVEN} AND interval_ms = {MINUTE_MS}"
+    " AND open_ms < $3 ORDER BY open_ms DESC LIMIT 1) found"
+)
+_MINUTES_FROM: Final = f"SELECT {_DAY} FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = {MINUTE_MS} AND open_ms >= $3 {_OLDEST_FIRST}"
+_CANDLES_FROM: Final = (
+    f"SELECT candles.* FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = $4 AND open_ms >= $3 {_OLDEST_FIRST}"
+)
+_CLOSES_FROM: Final = (
+    "SELECT candles.basis, candles.subject_id, open_ms, close"
+    f" FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = {HOUR_MS} AND open_ms >= $3 {_OLDEST_FIRST}"
+)
+_TRADES: Final = (
+    "SELECT market_id, found.price FROM unnest($1::bigint[]) AS given (market_id), LATERAL (SELECT price FROM trades"
+    " WHERE trades.market_id = given.market_id ORDER BY time_ms DESC, seq DESC, index DESC OFFSET 1 LIMIT 1) found"
+)
+_RATES: Final = (
+    "SELECT market_id, found.rate_e12 FROM unnest($1::bigint[]) AS given (market_id), LATERAL (SELECT rate_e12"
+    " FROM funding_settlements AS settled WHERE settled.market_id = given.market_id"
+    " ORDER BY time_ms DESC, seq DESC, index DESC LIMIT 1) found"
+)
+_HAVE_DAY: Final = (Basis.LAST.value, Basis.MARK.value)
+
+
+def columns_of(candles: list[Candle]) -> list[list[object]]:
+    """The arguments of UPSERT. Requires: at least one candle."""
+    return [list(column) for column in zip(*map(msgspec.structs.astuple, candles), strict=True)]
+
+
+def candle_from(row: dict[str, object]) -> Candle:
+    """A row of the table candles, whose sums come as decimals."""
+    return Candle(**{name: int(value) for name, value in row.items()})  # type: ignore[call-overload]  # numbers all
+
+
+async def restore(connection: Connection, time_ms: int) -> Statistics:
+    """What prices did up to the checkpoint at this time, from what the projector wrote up to there."""
+    statistics = Statistics()
+    statistics.begin_at(time_ms)
+    subjects = [tuple(row) for row in await connection.fetch(_SUBJECTS)]
+    if not subjects:
+        return statistics
+    given = _columns(subjects)
+    minute_ms = open_of(time_ms, MINUTE_MS)
+    day_ms = minute_ms - (DAY_MINUTES - 1) * MINUTE_MS
+    with_day = _columns([subject for subject in subjects if subject[0] in _HAVE_DAY])
+    without = _columns([subject for subject in subjects if subject[0] not in _HAVE_DAY])
+    for query, names, from_ms in (
+        (_NEWEST_BEFORE, with_day, day_ms),
+        (_MINUTES_FROM, with_day, day_ms),
+        (_NEWEST_BEFORE, without, minute_ms),
+    ):
+        rows = await connection.fetch(query, *names, from_ms)
+        for (basis, subject_id), group in groupby(rows, key=itemgetter(0, 1)):
+            statistics.recall_day(basis, subject_id, [tuple(map(int, row[2:])) for row in group])
+    half_hour_ms = minute_ms - (RECENT_MINUTES - 1) * MINUTE_MS
+    recent_ms = min(open_of(time_ms, HOUR_MS), half_hour_ms)
+    rows = await connection.fetch(_CANDLES_FROM, *given, recent_ms, MINUTE_MS)
+    statistics.recall_minutes(candle_from(dict(row)) for row in rows)
+    rows = await connection.fetch(_CANDLES_FROM, *given, minute_ms, SLOT_MS)
+    statistics.recall_slots(candle_from(dict(row)) for row in rows)
+    for row in await connection.fetch(_CLOSES_FROM, *given, minute_ms - (VOLATILITY_HOURS + 2) * HOUR_MS):
+        statistics.recall_hour(*row)
+    markets = [subject_id for basis, subject_id in subjects if basis == Basis.LAST.value]
+    for market_id, price in await connection.fetch(_TRADES, markets):
+        statistics.series(Basis.LAST.value, market_id).close_before = price
+    markets = [subject_id for basis, subject_id in subjects if basis == Basis.MARK.value]
+    statistics.funding_rates.update(tuple(row) for row in await connection.fetch(_RATES, markets))
+    return statistics
+
+
+def _columns(subjects: list[tuple[int, ...]]) -> tuple[list[int], list[int]]:
+    return [basis for basis, _ in subjects], [subject_id for _, subject_id in subjects]
