@@ -9,6 +9,7 @@ A second custody is one class with the methods of `Custody` and one line in app/
 - *Nothing is left out.* `changes` gives whatever is other than it was at the cursor, at least once: a payment that this exchange
   never ordered as well. It may give something again. A cursor stays good for ever, for a restored backup comes with an old one.
 - *Amounts are whole.* Units of 10^-8 of the asset. What a chain counts finer is rounded down where it comes in.
+- *A deposit has one name*: asset, transaction and output. It keeps it when the chain takes it out of one block and into another.
 
 Units: money in 10^-8 of the asset.
 """
@@ -38,6 +39,7 @@ class Payment(msgspec.Struct, frozen=True):
     key: str
     withdrawal_id: int
     asset: str
+    network: str
     amount: int
     address: str
 
@@ -86,13 +88,13 @@ class Custody(Protocol):
     def name(self) -> str:
         """What cursors and incidents are kept under."""
 
-    def assets(self) -> frozenset[str] | None:
-        """The symbols that it can hold; None: any."""
+    def networks(self, asset: str) -> tuple[str, ...]:
+        """The networks over which an asset comes and goes, the usual one first; none: it cannot keep this asset."""
 
-    def check_address(self, asset: str, address: str) -> str | None:
+    def check_address(self, asset: str, network: str, address: str) -> str | None:
         """Say what is wrong with an address that a payment is to go to; None when nothing is."""
 
-    async def address(self, holder: str, asset: str) -> str:
+    async def address(self, holder: str, asset: str, network: str) -> str:
         """Where `holder` pays in an asset: the same address each time. Raises: CustodyUnavailable."""
 
     async def send(self, payment: Payment) -> None:

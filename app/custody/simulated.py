@@ -107,18 +107,18 @@ class SimulatedChain:
         """What cursors and incidents are kept under."""
         return NAME
 
-    def assets(self) -> frozenset[str] | None:
+    def networks(self, asset: str) -> tuple[str, ...]:
         """Any asset goes over this chain."""
-        return None
+        return (NAME,)
 
-    def check_address(self, asset: str, address: str) -> str | None:
+    def check_address(self, asset: str, network: str, address: str) -> str | None:
         """Say what is wrong with an address."""
         found = _ADDRESS(address)
         if found is None:
             return f"The address is none of the simulated chain's: {_PREFIX} and 48 hex digits."
         return None if _check(found[1]) == found[2] else "The address has a slip of the pen: its checksum does not fit."
 
-    async def address(self, holder: str, asset: str) -> str:
+    async def address(self, holder: str, asset: str = "", network: str = NAME) -> str:
         """The holder's address, the same for every asset."""
         async with self._reached() as connection:
             query = select(chain_addresses.c.address).where(chain_addresses.c.holder == holder)
@@ -131,7 +131,7 @@ class SimulatedChain:
 
     async def send(self, payment: Payment) -> None:
         """Pay, once for each key."""
-        reason = self.check_address(payment.asset, payment.address)
+        reason = self.check_address(payment.asset, payment.network, payment.address)
         if reason is not None:
             raise PaymentRefused(reason)
         async with self._reached() as connection:
@@ -182,7 +182,7 @@ class SimulatedChain:
         """
         if amount <= 0:
             raise ValueError("A chain moves positive amounts only.")
-        payment = Payment("", 0, asset, amount, address)
+        payment = Payment("", 0, asset, NAME, amount, address)
         async with self._opened() as connection:
             await self._advance(connection)
             return await self._add(connection, payment, source or make_address(), ChainStatus.WAITING, delay)
@@ -354,7 +354,7 @@ class SimulatedChain:
 
 
 def _payment(row: Row[Any]) -> Payment:
-    return Payment(row.key or "", row.withdrawal_id, row.asset, int(row.amount), row.address)
+    return Payment(row.key or "", row.withdrawal_id, row.asset, NAME, int(row.amount), row.address)
 
 
 def _confirmations(row: Row[Any], height: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.custody.base import Changes, CustodyUnavailable, Payment, PaymentDiffers, PaymentRefused, SeenDeposit
-from app.custody.simulated import CHANGES_MAX, DEPTH, ChainStatus, NoTransaction, SimulatedChain, make_address
+from app.custody.simulated import CHANGES_MAX, DEPTH, NAME, ChainStatus, NoTransaction, SimulatedChain, make_address
 from app.db.connect import engine_for
 from tests.small import FakeClock
 
@@ -16,7 +16,7 @@ BTC = 10**8
 
 
 def payment(key: str = "7-a", amount: int = BTC, address: str = "") -> Payment:
-    return Payment(key, 7, "BTC", amount, address or make_address())
+    return Payment(key, 7, "BTC", NAME, amount, address or make_address())
 
 
 async def gathered(chain: SimulatedChain, cursor: str = "") -> tuple[list[Changes], str]:
@@ -37,17 +37,17 @@ async def test_a_holder_has_one_address(chain: SimulatedChain) -> None:
     first = await chain.address("1-alice", "BTC")
     assert await chain.address("1-alice", "BTC") == first
     assert await chain.address("1-alice", "ETH") == first
-    assert await chain.address("2-bob", "BTC") != first
-    same_time = await asyncio.gather(*[chain.address("3-carl", "BTC") for _ in range(4)])
+    assert await chain.address("2-bob") != first
+    same_time = await asyncio.gather(*[chain.address("3-carl") for _ in range(4)])
     assert len(set(same_time)) == 1
 
 
 @pytest.mark.spec("CHAIN-001")
 def test_addresses_have_a_checksum(chain: SimulatedChain) -> None:
     good = make_address()
-    assert chain.check_address("BTC", good) is None
+    assert chain.check_address("BTC", NAME, good) is None
     other = "0" if good[10] != "0" else "1"
-    checksum = chain.check_address("BTC", good[:10] + other + good[11:])
+    checksum = chain.check_address("BTC", NAME, good[:10] + other + good[11:])
     assert checksum is not None and "checksum" in checksum
     for bad in (
         "",
@@ -60,7 +60,7 @@ def test_addresses_have_a_checksum(chain: SimulatedChain) -> None:
         "bc1qexample",
         "0x" + "0" * 40,
     ):
-        assert chain.check_address("BTC", bad) is not None, bad
+        assert chain.check_address("BTC", NAME, bad) is not None, bad
 
 
 @pytest.mark.spec("CHAIN-002")
@@ -77,7 +77,7 @@ async def test_blocks_come_by_the_clock(chain: SimulatedChain, clock: FakeClock)
 
 @pytest.mark.spec("CHAIN-003")
 async def test_confirmations_are_counted_from_the_block(chain: SimulatedChain, clock: FakeClock) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     transaction = await chain.deposit(address, "BTC", BTC)
     late = await chain.deposit(address, "BTC", BTC, delay=2)
     seen = await deposits(chain)
@@ -94,7 +94,7 @@ async def test_confirmations_are_counted_from_the_block(chain: SimulatedChain, c
 
 @pytest.mark.spec("CHAIN-003")
 async def test_blocks_that_come_together_are_blocks_each(chain: SimulatedChain, clock: FakeClock) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     transaction = await chain.deposit(address, "BTC", BTC)
     clock.now_ms += 5 * BLOCK_MS
     assert (await deposits(chain))[transaction].confirmations == 5
@@ -104,7 +104,7 @@ async def test_blocks_that_come_together_are_blocks_each(chain: SimulatedChain, 
 async def test_a_chain_moves_positive_amounts(chain: SimulatedChain) -> None:
     for amount in (0, -1):
         with pytest.raises(ValueError, match="positive"):
-            await chain.deposit(await chain.address("1-alice", "BTC"), "BTC", amount)
+            await chain.deposit(await chain.address("1-alice"), "BTC", amount)
 
 
 @pytest.mark.spec("CHAIN-004")
@@ -144,7 +144,7 @@ async def test_a_lost_answer_is_to_a_payment_that_is_there(chain: SimulatedChain
 
 @pytest.mark.spec("CHAIN-006")
 async def test_changes_are_what_is_other(chain: SimulatedChain, clock: FakeClock) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     transaction = await chain.deposit(address, "BTC", BTC)
     [first], cursor = await gathered(chain)
     assert [(row.transaction, row.confirmations) for row in first.deposits] == [(transaction, 0)]
@@ -174,7 +174,7 @@ async def test_changes_are_what_is_other(chain: SimulatedChain, clock: FakeClock
 
 @pytest.mark.spec("CHAIN-006")
 async def test_nothing_can_happen_to_what_is_not_there(chain: SimulatedChain) -> None:
-    transaction = await chain.deposit(await chain.address("1-alice", "BTC"), "BTC", BTC)
+    transaction = await chain.deposit(await chain.address("1-alice"), "BTC", BTC)
     with pytest.raises(NoTransaction):
         await chain.lose("nothing")
     with pytest.raises(NoTransaction):
@@ -183,7 +183,7 @@ async def test_nothing_can_happen_to_what_is_not_there(chain: SimulatedChain) ->
 
 @pytest.mark.spec("CHAIN-007")
 async def test_many_changes_come_in_parts(chain: SimulatedChain) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     sent = [await chain.deposit(address, "BTC", BTC) for _ in range(2 * CHANGES_MAX + 201)]
     parts, cursor = await gathered(chain)
     assert [len(part.deposits) for part in parts] == [500, 500, 201]
@@ -196,7 +196,7 @@ async def test_many_changes_come_in_parts(chain: SimulatedChain) -> None:
 async def test_a_reorganisation_takes_confirmations_back(
     chain: SimulatedChain, clock: FakeClock, is_lost: bool
 ) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     old = await chain.deposit(address, "BTC", BTC)
     clock.now_ms += BLOCK_MS
     young = await chain.deposit(address, "BTC", BTC)
@@ -214,7 +214,7 @@ async def test_a_reorganisation_takes_confirmations_back(
 
 @pytest.mark.spec("CHAIN-009")
 async def test_what_we_pay_to_ourselves_is_a_deposit_too(chain: SimulatedChain) -> None:
-    ours = await chain.address("1-alice", "BTC")
+    ours = await chain.address("1-alice")
     await chain.send(payment("7-a", address=ours))
     await chain.send(payment("8-b"))
     await chain.deposit(make_address(), "BTC", BTC)
@@ -239,10 +239,10 @@ async def test_a_payment_fails_on_demand(chain: SimulatedChain, clock: FakeClock
 
 @pytest.mark.spec("CHAIN-010")
 async def test_a_custody_that_is_away_tells_all_later(chain: SimulatedChain, clock: FakeClock) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     await chain.go_away(True)
     transaction = await chain.deposit(address, "BTC", BTC)
-    for asked in (chain.address("1-alice", "BTC"), chain.send(payment()), chain.changes("")):
+    for asked in (chain.address("1-alice"), chain.send(payment()), chain.changes("")):
         with pytest.raises(CustodyUnavailable):
             await asked
     clock.now_ms += BLOCK_MS
@@ -253,14 +253,14 @@ async def test_a_custody_that_is_away_tells_all_later(chain: SimulatedChain, clo
 
 @pytest.mark.spec("CHAIN-011")
 async def test_the_chain_survives_its_user(chain: SimulatedChain, clock: FakeClock, database: str) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     transaction = await chain.deposit(address, "BTC", BTC)
     _, cursor = await gathered(chain)
     clock.now_ms += 3 * BLOCK_MS
     engine = engine_for(database)
     try:
         other = SimulatedChain(engine, clock, block_ms=BLOCK_MS)
-        assert await other.address("1-alice", "BTC") == address
+        assert await other.address("1-alice") == address
         assert (await deposits(other, cursor))[transaction].confirmations == 3
     finally:
         await engine.dispose()
@@ -268,7 +268,7 @@ async def test_the_chain_survives_its_user(chain: SimulatedChain, clock: FakeClo
 
 @pytest.mark.spec("CHAIN-012")
 async def test_nothing_is_left_out_between_writers(chain: SimulatedChain, engine: AsyncEngine) -> None:
-    address = await chain.address("1-alice", "BTC")
+    address = await chain.address("1-alice")
     seen: set[str] = set()
     done = asyncio.Event()
 
