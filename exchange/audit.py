@@ -1,8 +1,9 @@
 """The laws of the exchange, counted anew from the state: conservation, zero sums, and that what is derived is right."""
 
-from exchange import margins
+from exchange import margins, withdrawals
+from exchange.events import DepositStatus
 from exchange.exchange import Exchange
-from exchange.limits import FUND_ACCOUNT_ID, RULES_OF_LIQUIDATION
+from exchange.limits import DAY_MS, FUND_ACCOUNT_ID, RULES_OF_LIQUIDATION
 from exchange.state import Holding, Market, SideSums, State
 
 
@@ -15,6 +16,8 @@ def audit(exchange: Exchange) -> list[str]:
     for market in state.markets.values():
         _audit_positions(state, market, broken)
         _audit_book(state, market, broken)
+    _audit_withdrawals(state, broken)
+    _audit_dead_men(state, broken)
     known = 0
     quoting: dict[int, int] = {}
     for account in state.accounts.values():
@@ -41,6 +44,8 @@ def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
         balance = account.balances.get(asset_id)
         if balance is not None:
             held += balance.amount + balance.withdrawn
+            if balance.withdrawn < 0:
+                broken.append(f"account {account.account_id} withdraws less than nothing of asset {asset_id}")
             is_own_scope = account.is_isolated or not settles_derivatives
             if balance.locked < 0 or (is_own_scope and balance.amount < balance.locked):
                 broken.append(f"account {account.account_id} has less than nothing of asset {asset_id}")
@@ -53,6 +58,43 @@ def _audit_asset(state: State, asset_id: int, broken: list[str]) -> None:
         broken.append(f"asset {asset_id}: the insurance fund is below zero")
     if held != treasury.deposited - treasury.withdrawn:
         broken.append(f"asset {asset_id}: {held} held, {treasury.deposited - treasury.withdrawn} brought in")
+
+
+def _audit_withdrawals(state: State, broken: list[str]) -> None:
+    """What balances say is on its way out are the withdrawals that have not ended; each day's requests add up."""
+    on_way: dict[tuple[int, int], int] = {}
+    days: dict[tuple[int, int], tuple[int, int]] = {}
+    open_ids: list[int] = []
+    for withdrawal in state.withdrawals.values():
+        place = (withdrawal.account_id, withdrawal.asset_id)
+        if withdrawals.FOLLOWS[withdrawal.status]:
+            open_ids.append(withdrawal.withdrawal_id)
+            on_way[place] = on_way.get(place, 0) + withdrawal.amount
+        key = (state.accounts[withdrawal.account_id].owner_id, withdrawal.asset_id)
+        if withdrawal.requested_ms // DAY_MS == state.withdrawal_days[key].day:
+            amount, count = days.get(key, (0, 0))
+            days[key] = (amount + (0 if withdrawal.status in withdrawals.GIVEN_BACK else withdrawal.amount), count + 1)
+    for account in state.accounts.values():
+        for asset_id, balance in account.balances.items():
+            if balance.withdrawn != on_way.get((account.account_id, asset_id), 0):
+                broken.append(f"account {account.account_id} has other withdrawals of asset {asset_id} than counted")
+    for key, total in state.withdrawal_days.items():
+        if days.get(key) != (total.amount, total.count):
+            broken.append(f"owner {key[0]} asked for another amount of asset {key[1]} than counted")
+    if open_ids != list(state.open_withdrawals) or len(state.withdrawal_ids) != len(state.withdrawals):
+        broken.append("the withdrawals that have not ended are others than listed")
+    pending = [seen.reference for seen in state.deposits.values() if seen.status is DepositStatus.PENDING]
+    if pending != list(state.pending_deposits):
+        broken.append("the deposits that are pending are others than listed")
+
+
+def _audit_dead_men(state: State, broken: list[str]) -> None:
+    """Each account with a timer is known, and a tick is due by the first of their times."""
+    due = {a.account_id: a.cancel_all_ms for a in state.accounts.values() if a.cancel_all_ms}
+    if {account_id: a.cancel_all_ms for account_id, a in state.dead_men.items()} != due:
+        broken.append("the accounts with a timer are others than listed")
+    if (state.dead_man_ms == 0) != (not due) or state.dead_man_ms > min(due.values(), default=0):
+        broken.append("a timer ends before anybody looks")
 
 
 def _audit_positions(state: State, market: Market, broken: list[str]) -> None:

@@ -74,11 +74,8 @@ def cancel_all(state: State, account: Account, out: list[Event]) -> int:
         order_ids.extend(holding.orders)
         order_ids.extend(holding.triggers)
     order_ids.sort()
-    cancelled = 0
     for order_id in order_ids:
-        order = state.orders.get(order_id)
-        if order is not None:  # an OCO sibling may have gone before
-            holding = account.holdings[request_of(order).market_id]
-            resting.cancel(state, holding, order, CancelReason.DEAD_MAN, out)
-            cancelled += 1
-    return cancelled
+        order = state.orders[order_id]
+        holding = account.holdings[request_of(order).market_id]
+        resting.cancel(state, holding, order, CancelReason.DEAD_MAN, out)
+    return len(order_ids)

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, assert_never, final
 
-from exchange import accounts, custody, deadman, listings, orders, prices, terms
+from exchange import accounts, deadman, deposits, listings, orders, prices, terms, withdrawals
 from exchange.commands import (
     AdvanceWithdrawal,
     AmendAsset,
@@ -148,15 +148,15 @@ class Exchange:
     def _apply_payment(self, command: Payment, time_ms: int, out: list[Event]) -> None:
         state = self.state
         if isinstance(command, RequestWithdrawal):
-            custody.request(state, command, time_ms, out)
+            withdrawals.request(state, command, time_ms, out)
         elif isinstance(command, AdvanceWithdrawal):
-            custody.advance(state, command, time_ms, out)
+            withdrawals.advance(state, command, time_ms, out)
         elif isinstance(command, RecordDeposit):
-            custody.record(state, command, time_ms, out)
+            deposits.record(state, command, time_ms, out)
         elif isinstance(command, SettleDeposit):
-            custody.settle(state, command, time_ms, out)
+            deposits.settle(state, command, time_ms, out)
         elif isinstance(command, AmendAsset):
-            custody.amend_asset(state, command, out)
+            listings.amend_asset(state, command, out)
         else:
             assert_never(command)
 

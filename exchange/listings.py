@@ -1,12 +1,13 @@
-"""Commands about assets, indices and markets: list and halt."""
+"""Commands about assets, indices and markets: list, change an asset's terms, halt."""
 
 from typing import Final
 
 from engine.order import TriggerEvent
-from exchange import custody, orders, resting
+from exchange import orders, resting
 from exchange.answers import refuse
-from exchange.commands import ListAsset, ListIndex, ListMarket, SetMarketStatus, SetVenueStatus
+from exchange.commands import AmendAsset, ListAsset, ListIndex, ListMarket, SetMarketStatus, SetVenueStatus
 from exchange.events import (
+    AssetAmended,
     AssetListed,
     Event,
     IndexListed,
@@ -14,8 +15,17 @@ from exchange.events import (
     MarketStatusChanged,
     VenueStatusChanged,
 )
-from exchange.instrument import IndexTerms, Instrument, InstrumentKind, MarketStatus, MarkMethod
-from exchange.limits import BRACKETS_MAX, OPENING_INDEX_AGE_MAX_MS, PRICE_MAX, QTY_MAX, SOURCES_MAX, TICK_MS, WEIGHT_MAX
+from exchange.instrument import Asset, IndexTerms, Instrument, InstrumentKind, MarketStatus, MarkMethod
+from exchange.limits import (
+    BRACKETS_MAX,
+    MONEY_MAX,
+    OPENING_INDEX_AGE_MAX_MS,
+    PRICE_MAX,
+    QTY_MAX,
+    SOURCES_MAX,
+    TICK_MS,
+    WEIGHT_MAX,
+)
 from exchange.rejects import Reject
 from exchange.state import Index, Market, State, Treasury, request_of
 from risk.margin import PPM
@@ -31,12 +41,38 @@ def list_asset(state: State, command: ListAsset, out: list[Event]) -> None:
     asset = command.asset
     if asset.asset_id in state.assets:
         refuse(Reject.ALREADY_LISTED, out)
-    elif not custody.is_asset_sound(asset):
+    elif not is_asset_sound(asset):
         refuse(Reject.INVALID_TERMS, out)
     else:
         state.assets[asset.asset_id] = asset
         state.treasuries[asset.asset_id] = Treasury()
         out.append(AssetListed(asset))
+
+
+def is_asset_sound(asset: Asset) -> bool:
+    """Tell whether an asset has an id, a name, and fees and bounds that are amounts."""
+    amounts = (
+        asset.withdrawal_fee,
+        asset.withdrawal_min,
+        asset.withdrawal_day_max,
+        asset.deposit_fee,
+        asset.deposit_min,
+        asset.withdrawal_approval_above,
+    )
+    return asset.asset_id > 0 and asset.symbol != "" and min(amounts) >= 0 and max(amounts) <= MONEY_MAX
+
+
+def amend_asset(state: State, command: AmendAsset, out: list[Event]) -> None:
+    """Change an asset's fees and bounds. Withdrawals that were asked for keep their fee."""
+    asset = command.asset
+    listed = state.assets.get(asset.asset_id)
+    if listed is None:
+        refuse(Reject.UNKNOWN_ASSET, out)
+    elif asset.symbol != listed.symbol or not is_asset_sound(asset):
+        refuse(Reject.INVALID_TERMS, out)
+    else:
+        state.assets[asset.asset_id] = asset
+        out.append(AssetAmended(asset))
 
 
 def list_index(state: State, command: ListIndex, out: list[Event]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import final
 
-from exchange import custody
+from exchange import withdrawals
 from exchange.commands import WithdrawalStatus
 from exchange.events import DepositStatus
 from exchange.payments import Incoming, Withdrawal
@@ -47,8 +47,8 @@ class WithdrawalView:
         self.note: str = withdrawal.note
         self.requested_ms: int = withdrawal.requested_ms
         self.changed_ms: int = withdrawal.changed_ms
-        self.is_open: bool = bool(custody.FOLLOWS[withdrawal.status])
-        self.needs_approval: bool = custody.needs_approval(state, withdrawal)
+        self.is_open: bool = bool(withdrawals.FOLLOWS[withdrawal.status])
+        self.needs_approval: bool = withdrawals.needs_approval(state, withdrawal)
 
 
 @final

@@ -91,3 +91,8 @@ class DayTotal:
         self.day: int = day
         self.amount: int = 0
         self.count: int = 0
+
+
+def is_text(text: str, least: int, most: int) -> bool:
+    """Tell whether a text has a length within bounds and can be shown."""
+    return least <= len(text) <= most and text.isprintable()

@@ -47,6 +47,7 @@ class Reject(Enum):
     WITHDRAWAL_TOO_SMALL = "The withdrawal is below the asset's minimum or does not cover its fee."
     WITHDRAWAL_LIMIT = "The withdrawal is beyond what the owner may withdraw of the asset today."
     TOO_MANY_WITHDRAWALS = "The owner has asked for too many withdrawals of the asset today."
+    STALE_PRICE = "A market in which the account has a position has no current price."
     # position
     NO_POSITION = "There is no position to reduce."
     WRONG_SIDE = "A reduce-only order must be on the side that reduces the position."

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.order import Order, OrderStatus, SelfMatch, TriggerDirection, TriggerEvent
 from engine.triggers import Trigger
-from exchange import custody, deadman, resting
+from exchange import deadman, deposits, resting, withdrawals
 from exchange.commands import OptionModel, PlaceOrder, WithdrawalStatus
 from exchange.events import DepositStatus
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
@@ -496,7 +496,7 @@ def _read_payments(state: State, record: StateRecord) -> None:
         withdrawal.note = held.note
         withdrawal.requested_ms = held.requested_ms
         withdrawal.changed_ms = held.changed_ms
-        custody.enlist(state, withdrawal)
+        withdrawals.enlist(state, withdrawal)
     for day in record.withdrawal_days:
         total = state.withdrawal_days[(day.owner_id, day.asset_id)] = DayTotal(day.day)
         total.amount = int(day.amount)
@@ -512,7 +512,7 @@ def _read_payments(state: State, record: StateRecord) -> None:
         incoming.note = seen.note
         incoming.recorded_ms = seen.recorded_ms
         incoming.changed_ms = seen.changed_ms
-        custody.enlist_deposit(state, incoming)
+        deposits.enlist(state, incoming)
 
 
 def _read_index(state: State, record: IndexRecord) -> None:

@@ -1,38 +1,19 @@
-"""Money in and out of the exchange: withdrawals and deposits from their first word to their end.
+"""Money out: withdrawals from the request to their end.
 
-Until a withdrawal ends its amount is the account's still, in `withdrawn`, but nothing draws on it. A deposit is the account's
-from its credit on. Whatever moves the books is a command; what the world does stands before or behind one.
+The amount leaves the balance with the request. Until the end it is the account's still, in `withdrawn`, but nothing draws on
+it: no order, no liquidation, no shared loss.
 """
 
 from typing import Final
 
 from exchange import margins
 from exchange.answers import refuse
-from exchange.commands import (
-    AdvanceWithdrawal,
-    AmendAsset,
-    RecordDeposit,
-    RequestWithdrawal,
-    SettleDeposit,
-    WithdrawalStatus,
-)
-from exchange.events import (
-    AssetAmended,
-    BalanceChanged,
-    Cause,
-    CommandRejected,
-    DepositRecorded,
-    DepositSettled,
-    DepositStatus,
-    Event,
-    WithdrawalAdvanced,
-    WithdrawalRequested,
-)
+from exchange.commands import AdvanceWithdrawal, RequestWithdrawal, WithdrawalStatus
+from exchange.events import BalanceChanged, Cause, CommandRejected, Event, WithdrawalAdvanced, WithdrawalRequested
 from exchange.instrument import Asset
 from exchange.limits import (
     ADDRESS_LENGTH_MAX,
     DAY_MS,
-    DEPOSIT_REFERENCE_LENGTH_MAX,
     FUND_ACCOUNT_ID,
     MONEY_MAX,
     NETWORK_LENGTH_MAX,
@@ -41,7 +22,7 @@ from exchange.limits import (
     TRANSACTION_LENGTH_MAX,
     WITHDRAWALS_PER_DAY_MAX,
 )
-from exchange.payments import DayTotal, Incoming, Withdrawal
+from exchange.payments import DayTotal, Withdrawal, is_text
 from exchange.rejects import Reject
 from exchange.state import Account, State
 
@@ -68,10 +49,8 @@ FOLLOWS: Final[dict[WithdrawalStatus, tuple[WithdrawalStatus, ...]]] = {
 }
 """What may follow on what. A withdrawal without anything to follow has ended."""
 
-
-def is_text(text: str, least: int, most: int) -> bool:
-    """Tell whether a text has a length within bounds and can be shown."""
-    return least <= len(text) <= most and text.isprintable()
+GIVEN_BACK: Final = (CANCELLED, REJECTED, FAILED)
+"""Ends at which the amount comes back."""
 
 
 def enlist(state: State, withdrawal: Withdrawal) -> None:
@@ -82,45 +61,6 @@ def enlist(state: State, withdrawal: Withdrawal) -> None:
         state.open_withdrawals[withdrawal.withdrawal_id] = withdrawal
 
 
-def enlist_deposit(state: State, incoming: Incoming) -> None:
-    """Let a deposit be found."""
-    state.deposits[incoming.reference] = incoming
-    if incoming.status is DepositStatus.PENDING:
-        state.pending_deposits[incoming.reference] = incoming
-
-
-# --- assets ----------------------------------------------------------------------------------------------------------
-
-
-def is_asset_sound(asset: Asset) -> bool:
-    """Tell whether an asset has an id, a name, and fees and bounds that are amounts."""
-    amounts = (
-        asset.withdrawal_fee,
-        asset.withdrawal_min,
-        asset.withdrawal_day_max,
-        asset.deposit_fee,
-        asset.deposit_min,
-        asset.withdrawal_approval_above,
-    )
-    return asset.asset_id > 0 and asset.symbol != "" and min(amounts) >= 0 and max(amounts) <= MONEY_MAX
-
-
-def amend_asset(state: State, command: AmendAsset, out: list[Event]) -> None:
-    """Change an asset's fees and bounds. Withdrawals that were asked for keep their fee."""
-    asset = command.asset
-    listed = state.assets.get(asset.asset_id)
-    if listed is None:
-        refuse(Reject.UNKNOWN_ASSET, out)
-    elif asset.symbol != listed.symbol or not is_asset_sound(asset):
-        refuse(Reject.INVALID_TERMS, out)
-    else:
-        state.assets[asset.asset_id] = asset
-        out.append(AssetAmended(asset))
-
-
-# --- withdrawals -----------------------------------------------------------------------------------------------------
-
-
 def request(state: State, command: RequestWithdrawal, time_ms: int, out: list[Event]) -> None:
     """Take the amount off the balance at once; a reference seen before answers with its withdrawal."""
     first = state.withdrawal_ids.get((command.account_id, command.reference))
@@ -128,9 +68,12 @@ def request(state: State, command: RequestWithdrawal, time_ms: int, out: list[Ev
         out.append(_requested(state.withdrawals[first], is_repeat=True))
         return
     account = state.accounts.get(command.account_id)
+    if account is None or account.account_id == FUND_ACCOUNT_ID:
+        refuse(Reject.UNKNOWN_ACCOUNT, out)
+        return
     asset = state.assets.get(command.asset_id)
-    if account is None or asset is None or account.account_id == FUND_ACCOUNT_ID:
-        refuse(Reject.UNKNOWN_ASSET if asset is None and account is not None else Reject.UNKNOWN_ACCOUNT, out)
+    if asset is None:
+        refuse(Reject.UNKNOWN_ASSET, out)
         return
     rejected = check_request(state, account, asset, command, time_ms)
     if rejected is not None:
@@ -172,9 +115,25 @@ def check_request(
         reject = Reject.WITHDRAWAL_TOO_SMALL
     else:
         reject = check_day(state, account.owner_id, asset, amount, time_ms // DAY_MS)
+        if reject is None and not has_prices(account, asset.asset_id, time_ms):
+            reject = Reject.STALE_PRICE
         if reject is None and amount > margins.withdrawable(account, asset.asset_id):
             reject = Reject.INSUFFICIENT_BALANCE
     return None if reject is None else CommandRejected(reject, reject.field)
+
+
+def has_prices(account: Account, asset_id: int, time_ms: int) -> bool:
+    """Tell whether what an account's positions in an asset have lost is known: their marks are current.
+
+    An isolated position draws on no more than its margin.
+    """
+    if account.is_isolated:
+        return True
+    for holding in account.holdings.values():
+        market = holding.market
+        if holding.position.qty and market.quote_asset == asset_id and time_ms > market.opens_until_ms:
+            return False
+    return True
 
 
 def check_day(state: State, owner_id: int, asset: Asset, amount: int, day: int) -> Reject | None:
@@ -207,7 +166,7 @@ def advance(state: State, command: AdvanceWithdrawal, time_ms: int, out: list[Ev
         out.append(rejected)
         return
     status = command.status
-    transaction = command.transaction
+    transaction = "" if command.account_id else command.transaction  # an owner knows of none
     if status is withdrawal.status:
         is_news = status is PROCESSING and transaction not in ("", withdrawal.transaction)
         if is_news:
@@ -223,12 +182,12 @@ def advance(state: State, command: AdvanceWithdrawal, time_ms: int, out: list[Ev
     out.append(_advanced(withdrawal))
     if status is SUCCEEDED:
         _pay_out(state, withdrawal, out)
-    elif not FOLLOWS[status]:
+    elif status in GIVEN_BACK:
         _give_back(state, withdrawal, out)
 
 
 def check_advance(state: State, withdrawal: Withdrawal, command: AdvanceWithdrawal) -> CommandRejected | None:
-    """Check a step of a withdrawal. Its owner may confirm and cancel, no more."""
+    """Check a step of a withdrawal. Its owner may confirm it and cancel it, no more."""
     status = command.status
     if not is_text(command.transaction, 0, TRANSACTION_LENGTH_MAX):
         return CommandRejected(Reject.INVALID_TEXT, "transaction")
@@ -241,9 +200,14 @@ def check_advance(state: State, withdrawal: Withdrawal, command: AdvanceWithdraw
         reject = Reject.INVALID_TRANSITION
     elif status is PROCESSING and withdrawal.status is SUBMITTED and needs_approval(state, withdrawal):
         reject = Reject.NEEDS_APPROVAL
-    elif command.account_id and status is not CANCELLED and withdrawal.status is not PREPARED:
+    elif command.account_id and not may_owner(withdrawal, status):
         reject = Reject.INVALID_TRANSITION
     return None if reject is None else CommandRejected(reject, reject.field)
+
+
+def may_owner(withdrawal: Withdrawal, status: WithdrawalStatus) -> bool:
+    """Tell whether a step that can follow is the owner's to take."""
+    return status is CANCELLED or (status is SUBMITTED and withdrawal.status is PREPARED)
 
 
 def needs_approval(state: State, withdrawal: Withdrawal) -> bool:
@@ -326,137 +290,5 @@ def _advanced(withdrawal: Withdrawal, *, is_repeat: bool = False) -> WithdrawalA
         withdrawal.status,
         withdrawal.transaction,
         withdrawal.note,
-        is_repeat,
-    )
-
-
-# --- deposits --------------------------------------------------------------------------------------------------------
-
-
-def record(state: State, command: RecordDeposit, time_ms: int, out: list[Event]) -> None:
-    """Know of a payment that was seen; a reference seen before changes nothing."""
-    seen = state.deposits.get(command.reference)
-    if seen is not None:
-        out.append(_recorded(seen, is_repeat=True))
-        return
-    rejected = check_record(state, command)
-    if rejected is not None:
-        out.append(rejected)
-        return
-    incoming = Incoming(state.next_deposit_id, command.account_id, command.asset_id, command.amount)
-    state.next_deposit_id += 1
-    incoming.address = command.address
-    incoming.transaction = command.transaction
-    incoming.source = command.source
-    incoming.reference = command.reference
-    incoming.recorded_ms = incoming.changed_ms = time_ms
-    enlist_deposit(state, incoming)
-    out.append(_recorded(incoming))
-
-
-def check_record(state: State, command: RecordDeposit) -> CommandRejected | None:
-    """Check what a deposit names."""
-    reject: Reject | None = None
-    if command.account_id not in state.accounts or command.account_id == FUND_ACCOUNT_ID:
-        reject = Reject.UNKNOWN_ACCOUNT
-    elif command.asset_id not in state.assets:
-        reject = Reject.UNKNOWN_ASSET
-    elif not is_text(command.reference, 1, DEPOSIT_REFERENCE_LENGTH_MAX):
-        return CommandRejected(Reject.INVALID_TEXT, "reference")
-    elif not is_text(command.address, 0, ADDRESS_LENGTH_MAX):
-        return CommandRejected(Reject.INVALID_TEXT, "address")
-    elif not is_text(command.transaction, 0, TRANSACTION_LENGTH_MAX):
-        return CommandRejected(Reject.INVALID_TEXT, "transaction")
-    elif not is_text(command.source, 0, ADDRESS_LENGTH_MAX):
-        return CommandRejected(Reject.INVALID_TEXT, "source")
-    elif not 0 < command.amount <= MONEY_MAX:
-        reject = Reject.INVALID_AMOUNT
-    return None if reject is None else CommandRejected(reject, reject.field)
-
-
-def settle(state: State, command: SettleDeposit, time_ms: int, out: list[Event]) -> None:
-    """Credit a deposit, once; or say that it did not come."""
-    incoming = state.deposits.get(command.reference)
-    if incoming is None:
-        refuse(Reject.DEPOSIT_NOT_FOUND, out)
-        return
-    if not is_text(command.note, 0, NOTE_LENGTH_MAX):
-        out.append(CommandRejected(Reject.INVALID_TEXT, "note"))
-        return
-    asset = state.assets[incoming.asset_id]
-    note = command.note
-    is_completed = command.is_completed
-    if incoming.status is DepositStatus.COMPLETED:
-        if is_completed:
-            out.append(_settled(incoming, is_repeat=True))
-        else:
-            refuse(Reject.INVALID_TRANSITION, out)
-        return
-    if is_completed and (incoming.amount < asset.deposit_min or incoming.amount <= asset.deposit_fee):
-        is_completed = False
-        note = "below the asset's minimum" if incoming.amount < asset.deposit_min else "does not cover its fee"
-    if not is_completed and incoming.status is DepositStatus.FAILED:
-        out.append(_settled(incoming, is_repeat=True))
-        return
-    state.pending_deposits.pop(incoming.reference, None)
-    incoming.status = DepositStatus.COMPLETED if is_completed else DepositStatus.FAILED
-    incoming.note = note
-    incoming.changed_ms = time_ms
-    incoming.fee = asset.deposit_fee if is_completed else 0
-    out.append(_settled(incoming))
-    if is_completed:
-        _credit(state, incoming, out)
-
-
-def _credit(state: State, incoming: Incoming, out: list[Event]) -> None:
-    """Enter a deposit, and its fee as an entry of its own."""
-    account = state.accounts[incoming.account_id]
-    state.unwatched[account.account_id] = account
-    asset_id = incoming.asset_id
-    treasury = state.treasuries[asset_id]
-    treasury.deposited += incoming.amount
-    treasury.fees += incoming.fee
-    balance = account.balance(asset_id)
-    balance.fees += incoming.fee
-    for amount, cause in ((incoming.amount, Cause.DEPOSIT), (-incoming.fee, Cause.FEE)):
-        if amount:
-            balance.amount += amount
-            out.append(
-                BalanceChanged(
-                    account.account_id, asset_id, amount, balance.amount, cause, reference=incoming.reference
-                )
-            )
-
-
-def _recorded(incoming: Incoming, *, is_repeat: bool = False) -> DepositRecorded:
-    return DepositRecorded(
-        incoming.deposit_id,
-        incoming.account_id,
-        incoming.asset_id,
-        incoming.amount,
-        incoming.fee,
-        incoming.address,
-        incoming.transaction,
-        incoming.source,
-        incoming.reference,
-        incoming.status,
-        incoming.note,
-        is_repeat,
-    )
-
-
-def _settled(incoming: Incoming, *, is_repeat: bool = False) -> DepositSettled:
-    return DepositSettled(
-        incoming.deposit_id,
-        incoming.account_id,
-        incoming.asset_id,
-        incoming.amount,
-        incoming.fee,
-        incoming.address,
-        incoming.transaction,
-        incoming.source,
-        incoming.reference,
-        incoming.status,
-        incoming.note,
         is_repeat,
     )
