@@ -32,12 +32,16 @@ class Scope(IntFlag):
 
 @final
 class Key:
-    """An API key, ready to check requests with. `networks` empty means from anywhere; `expires_at_ms` 0 means never."""
+    """An API key, ready to check requests with. `networks` empty means from anywhere; `expires_at_ms` 0 means never.
+
+    `cancels` is the bucket of requests to cancel, `bucket` that of all others.
+    """
 
     __slots__ = (
         "account_id",
         "api_key",
         "bucket",
+        "cancels",
         "customer_id",
         "expires_at_ms",
         "networks",
@@ -58,6 +62,7 @@ class Key:
         networks: tuple[Network, ...],
         expires_at_ms: int,
         bucket: Bucket,
+        cancels: Bucket,
     ) -> None:
         self.api_key = api_key
         self.secret = secret
@@ -68,6 +73,7 @@ class Key:
         self.networks = networks
         self.expires_at_ms = expires_at_ms
         self.bucket = bucket
+        self.cancels = cancels
 
 
 class KeyRing(Protocol):
@@ -152,7 +158,7 @@ class Guard:
         self._lost_ms = start_ms + AHEAD_MAX_MS
         self._seen = Seen()
 
-    def admit(self, api_key: bytes, address: str, tokens: int = 1) -> Key:
+    def admit(self, api_key: bytes, address: str, *, is_cancel: bool = False) -> Key:
         """The key of a request, if it may knock now from there.
 
         Raises: Denied.
@@ -164,10 +170,15 @@ class Guard:
             raise Denied(Denial.UNKNOWN_KEY)
         if key.networks and not is_inside(address, key.networks):
             raise Denied(Denial.ADDRESS)
-        wait_ms = key.bucket.take(self._steady_ms(), tokens)
+        self.charge(key, is_cancel=is_cancel)
+        return key
+
+    def charge(self, key: Key, *, is_cancel: bool = False) -> None:
+        """Take what a request costs its key. Raises: Denied."""
+        bucket = key.cancels if is_cancel else key.bucket
+        wait_ms = bucket.take(self._steady_ms())
         if wait_ms:
             raise Denied(Denial.RATE, wait_ms / 1000)
-        return key
 
     def check_still(self, key: Key) -> None:
         """Check that an admitted key is in force still: its request may have taken its time.

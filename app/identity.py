@@ -218,6 +218,7 @@ class Identity:
             networks=tuple(ip_network(network) for network in networks),
             expires_at_ms=expires_at_ms,
             bucket=Bucket(per_second=self._per_second, burst=self._burst),
+            cancels=Bucket(per_second=self._per_second, burst=self._burst),
         )
 
 

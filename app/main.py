@@ -17,6 +17,7 @@ from app.feeds.base import Feed
 from app.feeds.choose import choose_feed, weighed
 from app.feeds.model import ModelFeed
 from app.feeds.together import Together
+from app.limits import AccountLimits
 from app.listings import load as load_listings
 from app.opening import prepare_markets
 from app.operators import operated
@@ -53,7 +54,12 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
         async with open_store(settings, clock=clock) as store:
             app.state.store = store
             guard = Guard(store.identity, clock, steady, store.start_ms)
-            desk = Desk(store, guard, clock)
+            limits = AccountLimits(
+                steady,
+                orders_per_min=settings.account_orders_per_min,
+                cancels_per_min=settings.account_cancels_per_min,
+            )
+            desk = Desk(store, guard, limits, clock)
             table = [*rows(desk), *liabilities.rows(desk, settings.data_dir)]
             written["paths"].update(openapi.paths(table))
             handlers = {row.path: application(row, guard.forget) for row in table}

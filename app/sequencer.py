@@ -6,23 +6,19 @@ awaits: a caller's reply is made from the state right after its command.
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias, TypeVar, final, overload
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar, final, overload
 
 from app.clock import Clock, wall_clock
 from app.faults import Halted, JournalDamaged, JournalUnavailable, Overloaded, Stopped, Unavailable
 from app.journal import UNREACHABLE, Batch, Journal
 from app.recovery import Gate, Listeners, Poisoned, Recovered, apply_batch, recover, why_of
 from app.snapshots import Snapshotter
+from app.waiting import Entry, Reply, Waiting, urgency_of
 from exchange.commands import Command, SkipCommand, Tick, encode_commands
 from exchange.events import Event
-from exchange.exchange import Exchange
 
 T = TypeVar("T")
-Reply: TypeAlias = Callable[[list[Event], Exchange], T]
-_Entry: TypeAlias = "tuple[Command, Reply[Any] | None, asyncio.Future[Any] | None]"
-"""A command that waits, with the caller's reply (None: the events themselves) and future (None: nobody asks)."""
 
 _TICK: Final = Tick()
 _log = logging.getLogger(__name__)
@@ -46,6 +42,7 @@ class Sequencer:
         clock: Clock = wall_clock,
         gate: Gate | None = None,
         queue_max: int = 10_000,
+        queue_reserve: int = 2_000,
         batch_max: int = 1_000,
     ) -> None:
         self.exchange = recovered.exchange
@@ -60,9 +57,9 @@ class Sequencer:
         self._clock = clock
         self._gate = gate
         self._queue_max = queue_max
-        self._batch_max = batch_max
-        self._waiting: deque[_Entry] = deque()
-        self._batch: list[_Entry] = []
+        self._queue_reserve = queue_reserve
+        self._waiting = Waiting(batch_max)
+        self._batch: list[Entry] = []
         self._refusal: Unavailable | None = recovered.halted
         self._wakeup: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -113,7 +110,8 @@ class Sequencer:
         refusal = self._refusal
         if refusal is not None:
             raise refusal.with_traceback(None)  # one object for many callers must not collect their frames
-        if len(self._waiting) >= self._queue_max:
+        count = len(self._waiting)
+        if count >= self._queue_max and count >= self._queue_max + self._queue_reserve * urgency_of(command):
             raise Overloaded("Too many commands are waiting. Your command was not taken.")
         assert not isinstance(command, SkipCommand), "skip() takes these"
         return self._enqueue(command, reply)
@@ -152,7 +150,7 @@ class Sequencer:
 
     def _enqueue(self, command: Command, reply: Reply[Any] | None) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, reply, future))
+        self._waiting.add((command, reply, future))
         wakeup = self._wakeup
         if wakeup is not None:
             self._wakeup = None
@@ -175,7 +173,7 @@ class Sequencer:
                     continue
                 if self._gate is not None:
                     await self._gate()
-                self._batch = self._take()
+                self._batch = self._waiting.take()
                 await self._commit(self._batch)
         except BaseException as error:
             self.failure = error
@@ -186,18 +184,7 @@ class Sequencer:
             if not isinstance(error, Exception):
                 raise
 
-    def _take(self) -> list[_Entry]:
-        """What waits, up to a bound, without callers who have gone. An operator's skip goes alone."""
-        waiting = self._waiting
-        batch: list[_Entry] = []
-        while waiting and len(batch) < self._batch_max:
-            entry = waiting.popleft()
-            future = entry[2]
-            if future is None or not future.done():
-                batch.append(entry)
-        return batch
-
-    async def _commit(self, batch: list[_Entry]) -> None:
+    async def _commit(self, batch: list[Entry]) -> None:
         """Make a batch durable, apply it, answer it."""
         if not batch:
             return
@@ -222,7 +209,7 @@ class Sequencer:
         elif self._seq >= self._snapshotter.due_seq:
             self._snapshotter.consider(self.exchange, self._journal.head)
 
-    def _apply(self, batch: list[_Entry], first_seq: int, time_ms: int) -> Poisoned | None:
+    def _apply(self, batch: list[Entry], first_seq: int, time_ms: int) -> Poisoned | None:
         """Apply what is durable and answer it, command by command."""
         exchange, tell = self.exchange, self._listeners.tell
         for seq, (command, reply, future) in enumerate(batch, first_seq):
@@ -242,7 +229,7 @@ class Sequencer:
 
     # --- when something fails ----------------------------------------------------------------------------------------
 
-    async def _ride_out(self, batch: list[_Entry], fault: JournalUnavailable) -> None:
+    async def _ride_out(self, batch: list[Entry], fault: JournalUnavailable) -> None:
         """The journal is away: acknowledge nothing, refuse, wait for it, apply what landed, go on."""
         _log.error("%s", fault)
         _fail(batch, fault)
@@ -278,7 +265,7 @@ class Sequencer:
         await self._recover()
         self._accept()
 
-    async def _pass_over(self, entry: _Entry) -> None:
+    async def _pass_over(self, entry: Entry) -> None:
         """A SkipCommand is durable: make the state anew without the command that it names."""
         await self._recover()
         if self.halted is not None:
@@ -315,12 +302,11 @@ class Sequencer:
             self._refusal = None
 
     def _fail_waiting(self, fault: Exception) -> None:
-        _fail(self._waiting, fault)
-        self._waiting.clear()
+        _fail(self._waiting.drain(), fault)
 
-    def _refuse_unencodable(self, batch: list[_Entry]) -> None:
+    def _refuse_unencodable(self, batch: list[Entry]) -> None:
         """Find whose command it is; the others wait again, in order."""
-        good: list[_Entry] = []
+        good: list[Entry] = []
         for entry in batch:
             try:
                 encode_commands([entry[0]])
@@ -330,10 +316,10 @@ class Sequencer:
                 if entry[2] is not None:
                     good.append(entry)
         assert len(good) < len(batch)
-        self._waiting.extendleft(reversed(good))
+        self._waiting.put_back(good)
 
 
-def _fail(batch: Iterable[_Entry], fault: Exception) -> None:
+def _fail(batch: Iterable[Entry], fault: Exception) -> None:
     for _, _, future in batch:
         if future is not None and not future.done():
             future.set_exception(fault)

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, final
 from urllib.parse import urlsplit
 
 from app.faults import SettingsInvalid
+from exchange.limits import BATCH_ORDERS_MAX
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
 
@@ -39,9 +40,21 @@ class Settings:
     """Requests that an API key may make in the long run."""
     key_burst: int = 500
     """Requests that it may make at once."""
+    ip_requests_per_s: int = 500
+    """Requests that may come from an address in the long run."""
+    ip_burst: int = 2_000
+    """Requests that may come from it at once."""
+    ip_connections: int = 1_024
+    """Connections that it may have."""
+    account_orders_per_min: int = 1_200
+    """Orders that an account may send in a minute, those in bulk and amendments counted each."""
+    account_cancels_per_min: int = 2_400
+    """Requests to cancel that it may send in a minute."""
 
     queue_max: int = 10_000
     """Commands that may wait for the sequencer; one more is refused."""
+    queue_reserve: int = 2_000
+    """How many more may wait when they only reduce, and as many again of the exchange's own."""
     batch_max: int = 1_000
     """Commands of one group commit."""
     journal_timeout_ms: int = 10_000
@@ -99,7 +112,17 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         demo=read.flag("EVERMARK_DEMO", database_url is None),
         key_requests_per_s=read.integer("EVERMARK_KEY_REQUESTS_PER_S", default.key_requests_per_s, 1, 1_000_000),
         key_burst=read.integer("EVERMARK_KEY_BURST", default.key_burst, 1, 1_000_000),
+        ip_requests_per_s=read.integer("EVERMARK_IP_REQUESTS_PER_S", default.ip_requests_per_s, 1, 1_000_000),
+        ip_burst=read.integer("EVERMARK_IP_BURST", default.ip_burst, 1, 1_000_000),
+        ip_connections=read.integer("EVERMARK_IP_CONNECTIONS", default.ip_connections, 1, 1_000_000),
+        account_orders_per_min=read.integer(
+            "EVERMARK_ACCOUNT_ORDERS_PER_MIN", default.account_orders_per_min, BATCH_ORDERS_MAX, 10_000_000
+        ),
+        account_cancels_per_min=read.integer(
+            "EVERMARK_ACCOUNT_CANCELS_PER_MIN", default.account_cancels_per_min, 1, 10_000_000
+        ),
         queue_max=read.integer("EVERMARK_QUEUE_MAX", default.queue_max, 1, 10_000_000),
+        queue_reserve=read.integer("EVERMARK_QUEUE_RESERVE", default.queue_reserve, 1, 10_000_000),
         batch_max=read.integer("EVERMARK_BATCH_MAX", default.batch_max, 1, 100_000),
         journal_timeout_ms=read.integer("EVERMARK_JOURNAL_TIMEOUT_MS", default.journal_timeout_ms, 1, 600_000),
         lock_timeout_ms=read.integer("EVERMARK_LOCK_TIMEOUT_MS", default.lock_timeout_ms, 0, 600_000),

@@ -174,6 +174,7 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
             clock=clock,
             gate=projector.gate,
             queue_max=settings.queue_max,
+            queue_reserve=settings.queue_reserve,
             batch_max=settings.batch_max,
         )
         sequencer.start()

@@ -210,7 +210,16 @@ class Clock:
 def running_venue(settings: Settings) -> Iterator[Venue]:
     """An exchange with a price for bitcoin, until the block ends."""
     clock = Clock()
-    settings = replace(settings, feed="none", demo=False, insurance_seed_usd=0, key_requests_per_s=RATE, key_burst=RATE)
+    settings = replace(
+        settings,
+        feed="none",
+        demo=False,
+        insurance_seed_usd=0,
+        key_requests_per_s=RATE,
+        key_burst=RATE,
+        account_orders_per_min=RATE,
+        account_cancels_per_min=RATE,
+    )
     app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(

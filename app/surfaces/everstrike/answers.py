@@ -6,7 +6,7 @@ import msgspec
 
 from app.db.rows import StoredFill, StoredOrder, StoredTrade
 from app.door import Answer, Headers
-from app.faults import Unavailable
+from app.faults import Overloaded, Unavailable
 from app.problems import Denial, Denied, Malformed, NotFound, Problem
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.pairs import Pair
@@ -114,7 +114,8 @@ def problem(fault: Problem | Unavailable) -> Answer:
     if isinstance(fault, Unavailable):
         is_unknown = fault.is_unknown
         msg = f"{fault} The outcome is unknown: ask GET /order by client_order_id." if is_unknown else str(fault)
-        result = {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown}
+        reject = "OVERLOADED" if isinstance(fault, Overloaded) else "UNAVAILABLE"
+        result = {"reject": reject, "field": None, "is_outcome_unknown": is_unknown}
         return failure(503, msg, result, retry_s=fault.retry_s)
     return failure(500, "Something went wrong on our side.")
 

@@ -1,6 +1,7 @@
 """What every handler of this surface works with, and the two ways in: for a keyed POST, and for a private GET."""
 
-from typing import Final, final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar, final
 
 from litestar.types import Receive
 
@@ -10,12 +11,17 @@ from app.clock import Clock
 from app.db.rows import StoredOrder
 from app.door import Request, read_body
 from app.forms import Form
+from app.limits import AccountLimits
 from app.problems import Malformed
 from app.store import Store
 from app.surfaces.everstrike.answers import Json, balance_json, flat_json, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pair, Pairs
 from exchange import views
+from exchange.commands import Command
+from exchange.events import Event
 from exchange.exchange import Exchange
+
+T = TypeVar("T")
 
 RECV_WINDOW_MAX: Final = 10**9
 
@@ -24,28 +30,39 @@ RECV_WINDOW_MAX: Final = 10**9
 class Desk:
     """The store behind the surface, its guard, and reads of one account's state."""
 
-    __slots__ = ("clock", "guard", "pairs", "queries", "sequencer")
+    __slots__ = ("clock", "guard", "limits", "pairs", "queries", "sequencer")
 
-    def __init__(self, store: Store, guard: Guard, clock: Clock) -> None:
+    def __init__(self, store: Store, guard: Guard, limits: AccountLimits, clock: Clock) -> None:
         self.guard = guard
+        self.limits = limits
         self.clock = clock
         self.sequencer = store.sequencer
         self.queries = store.queries
         self.pairs = Pairs(store.sequencer)
 
-    async def enter(self, request: Request, receive: Receive, *, is_signed: bool) -> tuple[Key, Form]:
+    async def enter(
+        self, request: Request, receive: Receive, *, is_signed: bool, is_cancel: bool = False
+    ) -> tuple[Key, Form]:
         """Let a keyed POST in: key, address, rate, body, signature, scope, form, in this order.
 
         Raises: Problem.
         """
         guard = self.guard
-        key = guard.admit(request.api_key, request.address)
+        key = guard.admit(request.api_key, request.address, is_cancel=is_cancel)
         body = await read_body(request, receive)
         guard.check_still(key)
         if is_signed or request.signature:
             guard.verify(key, request.signature, body)
         need(key, Scope.TRADE)
         return key, forms.decode(body)
+
+    def submit(self, command: Command, reply: Callable[[list[Event], Exchange], T]) -> Awaitable[T]:
+        """Hand a user's command to the sequencer, if the account's rate of orders or cancels lets it.
+
+        Raises: Denied; Unavailable, here or from what is awaited.
+        """
+        self.limits.charge(command)
+        return self.sequencer.submit(command, reply)
 
     def read(self, request: Request) -> tuple[Key, dict[str, str]]:
         """Let a private GET in, and decode its query. Raises: Problem."""
@@ -73,6 +90,8 @@ class Desk:
         """Check the timestamp of a bulk order: one for all, or one in each. Raises: Problem."""
         if self.check_time(form.fields, request):
             return
+        if not form.orders:
+            raise Malformed("orders", "orders is missing.", "MISSING_FIELD")
         oldest_ms = wire.TIME_MS_MAX  # the body can come again for as long as this one is in time
         for index, fields in form.orders.items():
             text = fields.get("timestamp")

@@ -10,7 +10,7 @@ from litestar.types import Receive, Scope, Send
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.door import Application, Handler, Request, send_answer
-from app.faults import Unavailable
+from app.faults import JournalUnavailable, Unavailable
 from app.journal import UNREACHABLE
 from app.problems import Problem
 from app.surfaces.everstrike.answers import failure, problem
@@ -119,7 +119,8 @@ def application(row: Row, forget: Callable[[bytes], None]) -> Application:
             answer = problem(fault)
         except (SQLAlchemyError, *UNREACHABLE) as fault:
             _log.warning("the database cannot be read: %r", fault)
-            answer = problem(Unavailable("The records cannot be read now."))
+            # What was to be read may be what a command has just done: that is never answered like a refusal.
+            answer = problem(JournalUnavailable("The records cannot be read now.", is_unknown=method == "POST"))
         except Exception:
             _log.exception("%s %s failed", method, row.path)
             answer = failure(500, "Something went wrong on our side.")

@@ -50,7 +50,7 @@ class Trading:
         reply = Reply(desk, key, pair)
         if "is_test" in fields and forms.flag(fields, "is_test"):
             return self._test(command, reply)
-        return await desk.sequencer.submit(command, reply.to_order)
+        return await desk.submit(command, reply.to_order)
 
     async def place_bulk(self, request: Request, receive: Receive) -> Answer:
         """POST /auth/order/bulk."""
@@ -61,7 +61,7 @@ class Trading:
         reply = Reply(desk, key, pair)
         if orders.is_test_batch(form):
             return self._test(command, reply)
-        return await desk.sequencer.submit(command, reply.to_batch)
+        return await desk.submit(command, reply.to_batch)
 
     async def close(self, request: Request, receive: Receive) -> Answer:
         """POST /auth/close. The core refuses when the position changed its side on the way."""
@@ -76,11 +76,15 @@ class Trading:
         reply = Reply(desk, key, pair)
         if forms.flag(fields, "is_test"):
             return self._test(command, reply)
-        return await desk.sequencer.submit(command, reply.to_order)
+        return await desk.submit(command, reply.to_order)
 
     def _test(self, command: PlaceOrder | PlaceBatch, reply: "Reply") -> Answer:
-        """What the command would be refused for; else its orders as they would be accepted, under no id."""
+        """What the command would be refused for; else its orders as they would be accepted, under no id.
+
+        It costs the same of the account's rate: it is as much work.
+        """
         desk = self._desk
+        desk.limits.charge(command)
         exchange = desk.sequencer.exchange
         now_ms = max(desk.clock(), exchange.time_ms)
         event = exchange.check(command, now_ms)
@@ -95,7 +99,7 @@ class Trading:
     async def cancel(self, request: Request, receive: Receive) -> Answer:
         """POST /auth/cancel."""
         desk = self._desk
-        key, form = await desk.enter(request, receive, is_signed=True)
+        key, form = await desk.enter(request, receive, is_signed=True, is_cancel=True)
         fields = form.fields
         desk.check_time(fields, request)
         name = forms.word(fields, "client_order_id", most=REFERENCE_LENGTH_MAX, code="INVALID_CLIENT_ORDER_ID")
@@ -105,7 +109,7 @@ class Trading:
             if found is None:
                 raise NotFound("id", Reject.ORDER_NOT_FOUND.value, Reject.ORDER_NOT_FOUND.name)
             order_id = found
-        outcome = await desk.sequencer.submit(CancelOrder(key.account_id, order_id, name), cancelled)
+        outcome = await desk.submit(CancelOrder(key.account_id, order_id, name), cancelled)
         if isinstance(outcome, CommandRejected):
             return refused(outcome)
         rows = await self._closed(key, outcome)
@@ -117,7 +121,7 @@ class Trading:
         A body that was signed for another address and needs no timestamp at its top must not come to mean that.
         """
         desk = self._desk
-        key, form = await desk.enter(request, receive, is_signed=True)
+        key, form = await desk.enter(request, receive, is_signed=True, is_cancel=True)
         for name in ("id", "client_order_id"):
             if form.fields.get(name):
                 raise Malformed(name, f"{name} is for /auth/cancel; this address takes ids.")
@@ -132,7 +136,7 @@ class Trading:
             order_ids = tuple(dict.fromkeys(order_id for order_id in known if order_id))
             if not order_ids:
                 return success([])
-        outcome = await desk.sequencer.submit(CancelOrders(key.account_id, order_ids), cancelled)
+        outcome = await desk.submit(CancelOrders(key.account_id, order_ids), cancelled)
         if isinstance(outcome, CommandRejected):
             return refused(outcome)
         return success(await self._closed(key, outcome))
@@ -158,7 +162,7 @@ class Trading:
         pair = desk.pairs.need(forms.needed(fields, "pair"))
         leverage_e2 = wire.hundredths(forms.needed(fields, "leverage"), "leverage")
         command = SetLeverage(key.account_id, pair.market_id, leverage_e2)
-        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_account)
+        return await desk.submit(command, Reply(desk, key, pair).to_account)
 
     async def fund(self, request: Request, receive: Receive) -> Answer:
         """POST /fund: add margin to an isolated position."""
@@ -176,7 +180,7 @@ class Trading:
         pair = desk.pairs.need(forms.needed(fields, "pair"))
         money = wire.money(forms.needed(fields, "qty"), "qty")
         command = MoveMargin(key.account_id, pair.market_id, sign * money)
-        return await desk.sequencer.submit(command, Reply(desk, key, pair).to_account)
+        return await desk.submit(command, Reply(desk, key, pair).to_account)
 
 
 @final

@@ -130,7 +130,8 @@ def test_faults_say_whether_the_outcome_is_known(fault: Any, is_unknown: bool, r
     answer = answers.problem(fault)
     assert answer.status == 503
     assert dict(answer.headers)[b"retry-after"] == retry
-    assert body(answer)["result"] == {"reject": "UNAVAILABLE", "field": None, "is_outcome_unknown": is_unknown}
+    reject = "OVERLOADED" if isinstance(fault, Overloaded) else "UNAVAILABLE"
+    assert body(answer)["result"] == {"reject": reject, "field": None, "is_outcome_unknown": is_unknown}
     assert ("ask GET /order by client_order_id" in body(answer)["msg"]) == is_unknown
 
 

@@ -36,6 +36,7 @@ def make(
         networks=tuple(ip_network(text) for text in networks),
         expires_at_ms=expires_at_ms,
         bucket=Bucket(per_second=10, burst=burst),
+        cancels=Bucket(per_second=10, burst=burst),
     )
 
 

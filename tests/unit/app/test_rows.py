@@ -26,7 +26,7 @@ async def receive() -> Any:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def answer_of(error: Exception | None, method: str = "GET") -> tuple[int, Any]:
+async def answer_of(error: Exception | None, method: str = "GET", *, of: str = "GET") -> tuple[int, Any]:
     async def handler(_request: Request, _receive: Receive) -> Answer:
         if error is not None:
             raise error
@@ -37,7 +37,7 @@ async def answer_of(error: Exception | None, method: str = "GET") -> tuple[int, 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"), lambda _signature: None)
+    handle = application(Row(of, "/x", Access.PUBLIC, handler, "nothing"), lambda _signature: None)
     await handle({**SCOPE, "method": method}, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     length = dict(sent[0]["headers"])[b"content-length"]
@@ -60,8 +60,15 @@ async def test_what_nobody_foresaw_is_a_500_in_the_envelope_and_in_the_log(caplo
 async def test_the_world_is_a_503(error: Exception) -> None:
     status, body = await answer_of(error)
     assert status == 503
-    assert body["result"]["reject"] == "UNAVAILABLE"
+    assert body["result"]["reject"] == ("OVERLOADED" if isinstance(error, Overloaded) else "UNAVAILABLE")
     assert "the database" not in str(body)
+
+
+@pytest.mark.parametrize("method, is_unknown", [("GET", False), ("POST", True)])
+async def test_a_fault_after_a_command_is_never_said_to_be_a_refusal(method: str, is_unknown: bool) -> None:
+    """A cancel is done, and then its order cannot be read."""
+    _, body = await answer_of(ConnectionResetError("the database"), method, of=method)
+    assert body["result"]["is_outcome_unknown"] is is_unknown
 
 
 @pytest.mark.spec("AUTH-005")
