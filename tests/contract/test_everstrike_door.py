@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.auth import Scope, sign
+from app.auth import SEEN_SPAN_MS, Scope, sign
 from app.forms import BODY_MAX
 from app.rate import Bucket
 from exchange.commands import Tick
 from tests.contract.documents import conforms, document
-from tests.venue import PAIR, Client, Venue
+from tests.venue import PAIR, PRICE, Client, Venue
 from tests.waiting import until
 
 BODY = f"pair={PAIR}&side=BUY&qty=0.001&price=59000"
@@ -216,3 +216,17 @@ def test_unsigned_posts_check_a_timestamp_that_is_there(venue: Venue, ivy: Clien
     old = venue.clock.now_ms - 20_000
     body = f"pair={PAIR}&leverage=2&timestamp={old}"
     assert ivy.post("/leverage", body, x_signature="").status_code == 408
+
+
+@pytest.mark.spec("AUTH-010")
+def test_a_bulk_of_nothing_closes_the_door_to_nobody(venue: Venue, carl: Client, dora: Client) -> None:
+    """Its signature was remembered under the end of time, and with that forgotten no timestamp was new enough."""
+    assert carl.post("/auth/order/bulk", "is_test=false").json()["result"] == {
+        "reject": "MISSING_FIELD",
+        "field": "orders",
+    }
+    for _ in range(3):
+        assert dora.order(is_test=True).status_code == 200
+        venue.clock.now_ms += SEEN_SPAN_MS
+        venue.price(PRICE)
+    assert dora.order(is_test=True).status_code == 200
