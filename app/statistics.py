@@ -33,7 +33,6 @@ _WITH_VOLATILITY: Final = frozenset({LAST, Basis.INDEX.value})
 class Day(NamedTuple):
     """The last 24 hours: the 1,440 minute candles up to the running one, gaps filled flat, as one."""
 
-    open_ms: int
     open: int
     high: int
     low: int
@@ -301,6 +300,11 @@ class Statistics:
 
     # --- for readers -------------------------------------------------------------------------------------------------
 
+    @property
+    def day_ms(self) -> int:
+        """When the 24 hours began."""
+        return (self.time_ms // MINUTE_MS - DAY_MINUTES + 1) * MINUTE_MS
+
     def last_trade(self, market_id: int) -> LastTrade | None:
         """The newest trade of a market; None before the first."""
         found = self._series.get((LAST, market_id))
@@ -312,7 +316,7 @@ class Statistics:
         if series is None or series.day is None:
             return None
         window = series.day
-        first = self.time_ms // MINUTE_MS - DAY_MINUTES + 1
+        first = self.day_ms // MINUTE_MS
         running = grouped(series.parts(MINUTE_MS), MINUTE_MS)
         closed = window.read(first)
         if closed is None:
@@ -324,7 +328,7 @@ class Statistics:
         for candle in running:
             high, low = max(high, candle.high), min(low, candle.low)
             volume, turnover, trades = volume + candle.volume, turnover + candle.turnover, trades + candle.trades
-        return Day(first * MINUTE_MS, opened, high, low, series.close, volume, turnover, trades)
+        return Day(opened, high, low, series.close, volume, turnover, trades)
 
     def volatility(self, basis: Basis, subject_id: int) -> float | None:
         """The annualised volatility of 14 days, of an index or of a market's trades; None where too little is known."""
@@ -379,7 +383,7 @@ class Statistics:
                 if trades:
                     window.count(number, volume, turnover, trades)
         if window is not None:
-            window.expire(self.time_ms // MINUTE_MS - DAY_MINUTES + 1)
+            window.expire(self.day_ms // MINUTE_MS)
 
     def recall_minutes(self, minutes: Iterable[Candle]) -> None:
         """Take back the closed minutes of the running hour and of the last half hour, oldest first."""

@@ -14,21 +14,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.candles import MINUTE_MS, SLOT_MS, grouped, open_of, tier_of
 from app.db.candle_rows import candle_from
+from app.db.payment_rows import deposit_from, withdrawal_from
 from app.db.projector import Projector, order_from
 from app.db.rows import (
     Basis,
     Candle,
     LedgerEntry,
     LiquidationStep,
+    StoredDeposit,
     StoredFill,
     StoredFunding,
     StoredLiquidation,
     StoredOrder,
     StoredPayment,
     StoredTrade,
+    StoredWithdrawal,
 )
 from app.db.tables import (
     candles,
+    deposits,
     fills,
     funding_payments,
     funding_settlements,
@@ -36,7 +40,9 @@ from app.db.tables import (
     liquidations,
     orders,
     trades,
+    withdrawals,
 )
+from app.statistics import Statistics
 from engine.order import OrderStatus
 from exchange.commands import PlaceOrder
 
@@ -59,6 +65,11 @@ class Queries:
     def __init__(self, engine: AsyncEngine, projector: Projector) -> None:
         self._engine = engine
         self._projector = projector
+
+    @property
+    def statistics(self) -> Statistics:
+        """What prices did, up to the last command."""
+        return self._projector.statistics
 
     async def order(self, account_id: int, order_id: int) -> StoredOrder | None:
         """One order of an account, in whatever state."""
@@ -253,6 +264,37 @@ class Queries:
         ]
         return await self._merged(liquidations, StoredLiquidation, where, pending, limit)
 
+    async def deposits(
+        self, account_id: int = 0, *, asset_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredDeposit]:
+        """Deposits of an account, or (0) of all, by the time at which they were seen."""
+        pending = {key: row for batch in self._projector.pending() for key, row in batch.deposits.items()}
+        rows = await self._payments(deposits, account_id, asset_id, start_ms, end_ms, limit + len(pending))
+        known = {row["deposit_id"]: deposit_from(row) for row in rows} | pending
+        found = [row for row in known.values() if _is_wanted(row, account_id, asset_id, start_ms, end_ms)]
+        return sorted(found, key=lambda row: (row.created_ms, row.deposit_id), reverse=True)[:limit]
+
+    async def withdrawals(
+        self, account_id: int = 0, *, asset_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredWithdrawal]:
+        """Withdrawals of an account, or (0) of all, by the time at which they were asked for."""
+        pending = {key: row for batch in self._projector.pending() for key, row in batch.withdrawals.items()}
+        rows = await self._payments(withdrawals, account_id, asset_id, start_ms, end_ms, limit + len(pending))
+        known = {row["withdrawal_id"]: withdrawal_from(row) for row in rows} | pending
+        found = [row for row in known.values() if _is_wanted(row, account_id, asset_id, start_ms, end_ms)]
+        return sorted(found, key=lambda row: (row.created_ms, row.withdrawal_id), reverse=True)[:limit]
+
+    async def _payments(
+        self, table: Table, account_id: int, asset_id: int, start_ms: int, end_ms: int, limit: int
+    ) -> list[dict[str, Any]]:
+        where = _between(table, "created_ms", start_ms, end_ms)
+        if account_id:
+            where.append(table.c.account_id == account_id)
+        if asset_id:
+            where.append(table.c.asset_id == asset_id)
+        newest = [column.desc() for column in (table.c.created_ms, *table.primary_key.columns)]
+        return await self._rows(select(table).where(*where).order_by(*newest).limit(limit))
+
     async def candles(
         self,
         subject_id: int,
@@ -372,6 +414,13 @@ def _between(table: Table, column: str, start_ms: int, end_ms: int) -> list[Colu
     if end_ms:
         bounds.append(table.c[column] <= min(end_ms, BIGINT_MAX))
     return bounds
+
+
+def _is_wanted(
+    row: StoredDeposit | StoredWithdrawal, account_id: int, asset_id: int, start_ms: int, end_ms: int
+) -> bool:
+    is_one = account_id in (0, row.account_id) and asset_id in (0, row.asset_id)
+    return is_one and _is_between(row.created_ms, start_ms, end_ms)
 
 
 def _is_between(time_ms: int, start_ms: int, end_ms: int) -> bool:
