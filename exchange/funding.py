@@ -8,7 +8,7 @@ from typing import Final, final
 
 from exchange import margins, marks
 from exchange.events import BalanceChanged, Cause, Event, FundingPaid, FundingPredicted, FundingSettled, PositionChanged
-from exchange.limits import FUND_ACCOUNT_ID, SAMPLE_REPEAT_S, SETTLED_HOURS_PER_TICK_MAX
+from exchange.limits import FUND_ACCOUNT_ID, RULES_OF_CORRECTIONS, SAMPLE_REPEAT_S, SETTLED_HOURS_PER_TICK_MAX
 from exchange.state import Holding, Market, Premium, State
 from funding.payment import due, from_isolated, share
 from funding.premium import mean, premium_of, time_value_of
@@ -24,10 +24,11 @@ def is_funded(market: Market) -> bool:
     return market.instrument.premium_clamp_ppm > 0 and marks.is_live(market)
 
 
-def take_sample(market: Market, time_ms: int) -> None:
+def take_sample(market: Market, rules_version: int, time_ms: int) -> None:
     """Take this second's sample of the premium; the seconds missed since the last one count as they should.
 
-    While the index is held the last sample is repeated, as in missed seconds, and then counts zero.
+    While the index is held the last sample is repeated, as in missed seconds, and then counts zero: 10 s after the last one in
+    all, however ticks come. Under the first rules each tick began the 10 s of the missed seconds after it anew.
     """
     premium = market.premium
     second_ms = second_of(time_ms)
@@ -40,9 +41,13 @@ def take_sample(market: Market, time_ms: int) -> None:
         held_ms = time_ms - market.index.computed_ms
         if held_ms == 0:
             premium.last = sample(market)
-        elif held_ms > SAMPLE_REPEAT_S * SECOND_MS:
+        elif rules_version >= RULES_OF_CORRECTIONS:
+            held_ms = second_ms - premium.sampled_ms
+        if held_ms > SAMPLE_REPEAT_S * SECOND_MS:
             premium.last = 0
         add(premium, premium.last, 1)
+        if held_ms == 0 or rules_version < RULES_OF_CORRECTIONS:
+            premium.sampled_ms = second_ms
     premium.last_ms = second_ms
 
 
@@ -70,7 +75,7 @@ def add(premium: Premium, value: int, seconds: int) -> None:
 def count_missed(premium: Premium, until_ms: int) -> None:
     """Count the running hour's seconds without a sample: the last one for 10 s, then zero."""
     from_ms = max(premium.last_ms + SECOND_MS, premium.hour_ms)
-    missed, repeated = missed_seconds(premium.last_ms, from_ms, until_ms, SAMPLE_REPEAT_S)
+    missed, repeated = missed_seconds(premium.sampled_ms, from_ms, until_ms, SAMPLE_REPEAT_S)
     add(premium, premium.last, repeated)
     add(premium, 0, missed - repeated)
 

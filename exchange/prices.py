@@ -102,7 +102,7 @@ def take_samples(state: State, time_ms: int) -> None:
     for market in state.markets.values():
         if marks.is_sampled(market) and marks.is_second_due(market, time_ms):
             expiry.take_sample(market, time_ms)
-            funding.take_sample(market, time_ms)
+            funding.take_sample(market, state.rules_version, time_ms)
 
 
 def expire_day_orders(state: State, time_ms: int, out: list[Event]) -> None:

@@ -154,15 +154,16 @@ class Premium:
     """The funding samples of a market's running hour, one a second.
 
     `total` adds up `seconds` samples (futures: premium at 10^-12; options: price units at 10^-12 for each unit of price);
-    `last` is the latest. `hour_ms` is the start of the running hour, 0 before the first sample. `last_ms` is the second in which
-    anything of the market was sampled last, the basis of one without funding too.
+    `last` is the latest and `sampled_ms` its second. `hour_ms` is the start of the running hour, 0 before the first sample.
+    `last_ms` is the second in which anything of the market was sampled last, the basis of one without funding too.
     """
 
-    __slots__ = ("hour_ms", "last", "last_ms", "seconds", "total")
+    __slots__ = ("hour_ms", "last", "last_ms", "sampled_ms", "seconds", "total")
 
     def __init__(self) -> None:
         self.hour_ms: int = 0
         self.last_ms: int = 0
+        self.sampled_ms: int = 0
         self.last: int = 0
         self.total: int = 0
         self.seconds: int = 0

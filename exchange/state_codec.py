@@ -33,7 +33,7 @@ from exchange.state import (
 from risk.margin import LEVERAGE_SCALE
 from risk.position import Position
 
-HASH_VERSION = b"evermark state 3\n"
+HASH_VERSION = b"evermark state 4\n"
 
 Big: TypeAlias = int | str
 
@@ -74,6 +74,7 @@ class PremiumRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     last: Big
     total: Big
     seconds: int
+    sampled_ms: int
 
 
 class MarketRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -341,7 +342,14 @@ def _market_record(market: Market) -> MarketRecord:
         big(market.basis_ema),
         market.model,
         market.model_ms,
-        PremiumRecord(premium.hour_ms, premium.last_ms, big(premium.last), big(premium.total), premium.seconds),
+        PremiumRecord(
+            premium.hour_ms,
+            premium.last_ms,
+            big(premium.last),
+            big(premium.total),
+            premium.seconds,
+            premium.sampled_ms,
+        ),
         big(market.funding_rate_e12),
         big(market.funding_lot_e12),
         big(market.settlement_total),
@@ -546,6 +554,7 @@ def _read_terms(state: State, record: MarketRecord) -> None:
     premium.last = int(record.premium.last)
     premium.total = int(record.premium.total)
     premium.seconds = record.premium.seconds
+    premium.sampled_ms = record.premium.sampled_ms
     market.settlement_total = int(record.settlement_total)
     market.settlement_count = record.settlement_count
     market.set_funding(int(record.funding_rate_e12), int(record.funding_lot_e12))

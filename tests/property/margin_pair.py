@@ -43,6 +43,7 @@ from exchange.events import (
     TransferRepeated,
 )
 from exchange.exchange import Exchange
+from exchange.limits import RULES_LATEST
 from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
 from exchange.state import Account, Holding
@@ -116,7 +117,7 @@ class Pair:
         self.world = opening({REGULAR: 2_500, SIBLING: 700, SECOND: 900, ISOLATED: 800, RICH: 400_000})
         self.counts = counts
         self.twin = NaiveMargin()
-        self.funding = NaiveFunding(self.twin)
+        self.funding = NaiveFunding(self.twin, is_corrected=has_ladder)
         self.ladder = NaiveLiquidation(self.twin)
         self.dice = TwinDice(Random(seed), self.world)
         replayed = Exchange()
@@ -134,7 +135,7 @@ class Pair:
             self.do(Deposit(f"usd {account_id}", account_id, USD, 600 * USD_UNIT))
             self.do(SetMarginMode(account_id, True))
         if has_ladder:
-            self.do(SetRulesVersion(2))
+            self.do(SetRulesVersion(RULES_LATEST))
             self.do(SetLiquidityProvider(RICH, bool(seed % 3)))
         self.world.time_ms += 1_000
 

@@ -17,19 +17,25 @@ HOUR_S = 3_600
 class NaivePremium:
     """A market's samples by second. A second without one repeats the last for 10 s, then counts zero."""
 
+    is_corrected: bool
     samples: dict[int, Fraction] = field(default_factory=dict)
+    second: int = 0
 
     def take(self, market: NaiveMarket, time_ms: int, computed_ms: int) -> None:
-        """Take the sample of a second's first tick; one on an index that is held repeats the last for 10 s, then is zero."""
+        """Take the sample of a second's first tick. One on an index that is held is none, but may be the beginning.
+
+        Under the first rules it repeats the last for 10 s, and is a sample.
+        """
         second = time_ms // 1_000
-        if second in self.samples:
+        if second == self.second:
             return
+        self.second = second
         if computed_ms == time_ms:
             self.samples[second] = sample(market)
-        elif time_ms - computed_ms <= REPEAT_S * 1_000 and self.samples:
-            self.samples[second] = self.samples[max(self.samples)]
-        else:
+        elif not self.samples or (not self.is_corrected and time_ms - computed_ms > REPEAT_S * 1_000):
             self.samples[second] = Fraction(0)
+        elif not self.is_corrected:
+            self.samples[second] = self.samples[max(self.samples)]
 
     def mean(self, from_s: int, until_s: int) -> Fraction:
         """The mean over a range of seconds, from the first sample that there is on."""
@@ -70,15 +76,16 @@ def hourly(market: NaiveMarket, mean: Fraction) -> Near:
 class NaiveFunding:
     """All markets' premiums, and the settlement of an hour in a twin's ledger."""
 
-    def __init__(self, twin: NaiveMargin) -> None:
+    def __init__(self, twin: NaiveMargin, *, is_corrected: bool) -> None:
         self.twin = twin
+        self.is_corrected = is_corrected
         self.premiums: dict[int, NaivePremium] = {}
 
     def take_samples(self, time_ms: int, computed_ms: dict[int, int]) -> None:
         """After a tick, with the time when each index was last made."""
         for market in self.twin.markets.values():
             if market.terms.premium_clamp_ppm and market.underlying:
-                premium = self.premiums.setdefault(market.market_id, NaivePremium())
+                premium = self.premiums.setdefault(market.market_id, NaivePremium(self.is_corrected))
                 premium.take(market, time_ms, computed_ms[market.terms.index_id])
 
     def running(self, market: NaiveMarket, time_ms: int) -> Near:

@@ -12,6 +12,7 @@ from engine.order import Side
 from exchange.audit import audit
 from exchange.commands import Deposit, OpenAccount, PlaceOrder, SetMarginMode, SetRulesVersion
 from exchange.events import BalanceChanged, Cause, FundingPaid, FundingSettled
+from exchange.limits import RULES_LATEST
 from exchange.margins import equity, scope_equity
 from tests.support.markets import HOUR_STARTS_MS, Venue, only
 from tests.support.world import USD
@@ -141,7 +142,7 @@ def test_an_hour_agrees_with_fractions(
 def test_hours_are_settled_from_seconds_laid_out_one_by_one(qty: int, gaps: list[int], premiums: list[int]) -> None:
     """FND-006 FND-007 FND-008: ticks come when they come; every second has its value, and every hour its mean, once."""
     venue = Venue(INDEX_PERP, now_ms=HOUR_STARTS_MS - 1_800_000)
-    venue.do(SetRulesVersion(2))
+    venue.do(SetRulesVersion(RULES_LATEST))
     venue.trade(qty)
     start = venue.time_ms // 1_000
     ticks = [(start, 0)]

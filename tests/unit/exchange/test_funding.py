@@ -27,8 +27,8 @@ from exchange.events import (
     OrderCancelled,
     PositionChanged,
 )
-from exchange.instrument import Instrument, MarketStatus, MarkMethod
-from exchange.limits import SETTLED_HOURS_PER_TICK_MAX
+from exchange.instrument import IndexTerms, Instrument, MarketStatus, MarkMethod
+from exchange.limits import RULES_LATEST, SETTLED_HOURS_PER_TICK_MAX
 from exchange.margins import available
 from exchange.snapshot import decode, encode
 from exchange.state import Market
@@ -146,6 +146,27 @@ def test_while_the_index_is_held_samples_repeat_for_10_s() -> None:
     assert all(value == frozen for after, value in values if 0 <= after <= 10_000)
     assert all(value == 0 for after, value in values if after > 10_000)
     assert venue.market().premium.seconds == 32
+
+
+@pytest.mark.parametrize("rules,repeated", [(2, 16), (RULES_LATEST, 11)])
+def test_a_tick_on_a_held_index_prolongs_nothing(rules: int, repeated: int) -> None:
+    """FND-017: a sample of 1%, a tick 5 s later with the sources apart, nothing for 30 s. An exchange read from a snapshot knows."""
+    venue = Venue(INDEX_PERP, index=IndexTerms(1, "BTC", 2))
+    venue.do(SetRulesVersion(rules))
+    venue.observe(60_000_00)
+    venue.observe(60_000_00, source_id=2)
+    venue.do(Tick())
+    venue.second()
+    with_premium(venue, E12 // 100)
+    before = venue.market().premium.seconds - 1
+    venue.observe(61_000_00, source_id=2)
+    for after_ms in (5_000, 25_000):
+        twin = decode(encode(venue.exchange))
+        venue.do(Tick(), after_ms)
+        twin.apply(Tick(), venue.time_ms)
+        assert twin.state_hash() == venue.exchange.state_hash()
+    premium = venue.market().premium
+    assert (premium.seconds - before, premium.total - before * E12 // 100) == (31, repeated * E12 // 100)
 
 
 def test_a_market_listed_in_the_hour_averages_what_it_has() -> None:
