@@ -14,19 +14,22 @@ import asyncpg
 import msgspec
 
 from app.candles import MINUTE_MS, SLOTS_KEPT_MS, open_of
-from app.db import candle_rows
+from app.db import candle_rows, payment_rows
 from app.db.connect import Connection, connect
 from app.db.liquidation_rows import STEPS, slice_row, step_row
+from app.db.payment_rows import PAYMENTS, OpenPayments
 from app.db.rows import (
     Basis,
     Candle,
     LedgerEntry,
+    StoredDeposit,
     StoredFill,
     StoredFunding,
     StoredLiquidation,
     StoredOrder,
     StoredPayment,
     StoredTrade,
+    StoredWithdrawal,
 )
 from app.db.tables import PROJECTIONS
 from app.faults import ProjectionConflict
@@ -37,6 +40,8 @@ from exchange.commands import Command, PlaceOrder
 from exchange.events import (
     BalanceChanged,
     CancelReason,
+    DepositRecorded,
+    DepositSettled,
     Event,
     FundingPaid,
     FundingSettled,
@@ -117,6 +122,7 @@ _WRITTEN: Final = frozenset(
         FundingSettled,
         FundingPaid,
         *STEPS,
+        *PAYMENTS,
     }
 )
 
@@ -131,6 +137,7 @@ class Pending:
 
     __slots__ = (
         "candles",
+        "deposits",
         "fills",
         "forget_ms",
         "funding",
@@ -143,6 +150,7 @@ class Pending:
         "seq",
         "time_ms",
         "trades",
+        "withdrawals",
     )
 
     def __init__(self, number: int = 0) -> None:
@@ -159,6 +167,8 @@ class Pending:
         self.funding: list[StoredFunding] = []
         self.payments: list[StoredPayment] = []
         self.liquidations: list[StoredLiquidation] = []
+        self.deposits: dict[int, StoredDeposit] = {}
+        self.withdrawals: dict[int, StoredWithdrawal] = {}
 
 
 @final
@@ -179,6 +189,7 @@ class Projector:
         self._gathering = Pending()
         self._writing: Pending | None = None
         self._open_orders: dict[int, StoredOrder] = {}
+        self._open_payments = OpenPayments()
         self._told = asyncio.Event()
         self._hurry = asyncio.Event()
         self._written = asyncio.Event()
@@ -195,6 +206,7 @@ class Projector:
         for found in await connection.fetch("SELECT * FROM orders WHERE status IN (0, 3)"):
             order = order_from(dict(found))
             self._open_orders[order.order_id] = order
+        await self._open_payments.load(connection)
         self.statistics = await candle_rows.restore(connection, row["time_ms"])
         self._task = asyncio.get_running_loop().create_task(self._run(), name="projector")
 
@@ -274,8 +286,18 @@ class Projector:
                 statistics.funding_rates[event.market_id] = event.rate_e12
             elif isinstance(event, STEPS):
                 batch.liquidations.append(step_row(seq, index, time_ms, event))
+            elif isinstance(event, PAYMENTS):
+                self._pay(batch, seq, time_ms, event)
             batch.rows += 1
         self._told.set()
+
+    def _pay(self, batch: Pending, seq: int, time_ms: int, event: payment_rows.PaymentEvent) -> None:
+        if event.is_repeat:
+            return
+        if isinstance(event, DepositRecorded | DepositSettled):
+            batch.deposits[event.deposit_id] = self._open_payments.deposit(event, seq, time_ms)
+        else:
+            batch.withdrawals[event.withdrawal_id] = self._open_payments.withdrawal(event, seq, time_ms)
 
     def _accept(self, batch: Pending, seq: int, time_ms: int, event: OrderAccepted) -> None:
         request = event.request
@@ -466,6 +488,7 @@ class Projector:
                 await connection.execute(candle_rows.UPSERT, *candles)
             if batch.forget_ms:
                 await connection.execute(candle_rows.FORGET, batch.forget_ms)
+            await payment_rows.write(connection, batch.deposits, batch.withdrawals)
             astuple = msgspec.structs.astuple
             if batch.trades:
                 lines = [_TRADE % astuple(row) for row in batch.trades]

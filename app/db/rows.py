@@ -8,8 +8,8 @@ from enum import Enum
 import msgspec
 
 from engine.order import OrderStatus, Side
-from exchange.commands import PlaceOrder
-from exchange.events import CancelReason, Cause
+from exchange.commands import PlaceOrder, WithdrawalStatus
+from exchange.events import CancelReason, Cause, DepositStatus
 from exchange.rejects import Reject
 
 
@@ -185,3 +185,41 @@ class StoredLiquidation(msgspec.Struct, frozen=True, gc=False):
     def kind(self) -> LiquidationStep:
         """The step as a word."""
         return LiquidationStep(self.step)
+
+
+class StoredDeposit(msgspec.Struct, frozen=True):
+    """A deposit as it is. `fee` is what was taken off a completed one."""
+
+    deposit_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    transaction: str
+    source: str
+    reference: str
+    status: DepositStatus
+    note: str
+    created_ms: int
+    updated_ms: int
+    updated_seq: int
+
+
+class StoredWithdrawal(msgspec.Struct, frozen=True):
+    """A withdrawal as it is. The `fee` is inside the `amount`."""
+
+    withdrawal_id: int
+    account_id: int
+    asset_id: int
+    amount: int
+    fee: int
+    address: str
+    network: str
+    reference: str
+    status: WithdrawalStatus
+    transaction: str
+    note: str
+    created_ms: int
+    updated_ms: int
+    updated_seq: int

@@ -7,6 +7,7 @@ ORDER: Final = 1
 TRADE: Final = 2
 TAKER_FILL: Final = 3
 MAKER_FILL: Final = 4
+WITHDRAWAL: Final = 5
 
 NO_ORDER: Final = "0" * 32
 """The id of an order that does not exist: the answer to a test order."""
