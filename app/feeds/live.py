@@ -18,6 +18,10 @@ from app.feeds.sources import Venue
 from exchange.commands import UpdateIndexPrice
 
 LEAVE_S: Final = 5.0
+START_S: Final = 60.0
+"""How long an observer may take until it first speaks: it imports a large library."""
+SILENCE_S: Final = 10.0
+"""One that speaks four times a second and then says nothing for so long hangs. No price outlives that silence."""
 INHERITED: Final = (
     "PATH",
     "HOME",
@@ -35,9 +39,10 @@ _log = logging.getLogger(__name__)
 
 @final
 class LiveFeed:
-    """Gives what the observer saw. The observer is started again, later each time, when it ends."""
+    """Gives what the observer saw. The observer is started again, later each time, when it ends or falls silent."""
 
-    def __init__(self, venues: Sequence[Venue], seed: int, *, pace: Pace = USUAL) -> None:
+    def __init__(self, venues: Sequence[Venue], seed: int, *, pace: Pace = USUAL, silence_s: float = SILENCE_S) -> None:
+        self._silence_s = silence_s
         self._orders = msgspec.json.encode(Orders(tuple(venues), seed, pace)) + b"\n"
         self._backoff = Backoff(f"{seed} observer", base_ms=1_000, cap_ms=60_000)
         self._newest: dict[tuple[int, int], UpdateIndexPrice] = {}
@@ -96,13 +101,27 @@ class LiveFeed:
         try:
             process.stdin.write(self._orders)
             await process.stdin.drain()
-            async for line in process.stdout:
-                self._hear(line)
-            return f"exit code {await process.wait()}"
+            return await self._listen(process, process.stdout)
         except (ConnectionError, ValueError, msgspec.MsgspecError) as error:
             return repr(error)
         finally:
             await _ended(process)
+
+    async def _listen(self, process: asyncio.subprocess.Process, speech: asyncio.StreamReader) -> str:
+        """Hear an observer until it ends, and say how; one that hangs is killed."""
+        patience_s = START_S
+        while True:
+            try:
+                async with asyncio.timeout(patience_s):
+                    line = await speech.readline()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                return f"silent for {patience_s:g} s"
+            if not line:
+                return f"exit code {await process.wait()}"
+            self._hear(line)
+            patience_s = self._silence_s
 
     def _hear(self, line: bytes) -> None:
         report = msgspec.json.decode(line, type=Report)

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from app.feeds.health import DOWN, POLLING, STREAMING
-from app.feeds.live import INHERITED, LiveFeed
+from app.feeds.live import INHERITED, SILENCE_S, LiveFeed
 from app.feeds.observer import Orders, Report
 from app.feeds.reporter import Pace
 from app.feeds.sources import VENUES, Venue, load_sources
@@ -48,7 +48,7 @@ class Market:
         return {row.venue: row.state for row in self.feed.health()}
 
 
-async def opened(stack: AsyncExitStack, *names: str) -> Market:
+async def opened(stack: AsyncExitStack, *names: str, silence_s: float = SILENCE_S) -> Market:
     """Start venues, and a feed that watches them as the checked-in table says."""
     servers = {name: await stack.enter_async_context(venue_server(name)) for name in names}
     venues = [
@@ -56,7 +56,7 @@ async def opened(stack: AsyncExitStack, *names: str) -> Market:
         for venue in load_sources(INDICES)
         if venue.name in servers
     ]
-    feed = LiveFeed(venues, 1, pace=FAST)
+    feed = LiveFeed(venues, 1, pace=FAST, silence_s=silence_s)
     stack.push_async_callback(feed.stop)
     await feed.start()
     return Market(servers, venues, feed, {})
@@ -109,6 +109,19 @@ async def test_an_observer_that_dies_is_replaced(stack: AsyncExitStack, caplog: 
     assert processes_of(market.feed) != pid
     await until(lambda: len(market.take()) == 3)
     assert any("the price observer ended (exit code -9)" in record.message for record in caplog.records)
+
+
+async def test_an_observer_that_hangs_is_replaced(stack: AsyncExitStack, caplog: pytest.LogCaptureFixture) -> None:
+    """FEED-035: else its sources would be called good for ever, and give nothing."""
+    market = await opened(stack, "kraken", silence_s=2)
+    await until(lambda: market.states() == {"kraken": STREAMING}, within_s=STARTING_S)
+    pid = processes_of(market.feed)
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: market.states() == {"kraken": DOWN}, within_s=STARTING_S)
+    await until(lambda: market.states() == {"kraken": STREAMING}, within_s=STARTING_S)
+    assert not is_alive(pid)
+    assert processes_of(market.feed) != pid
+    assert any("the price observer ended (silent for 2 s)" in record.message for record in caplog.records)
 
 
 async def test_a_stop_ends_it(stack: AsyncExitStack) -> None:
