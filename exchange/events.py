@@ -44,7 +44,7 @@ class CancelReason(Enum):
     BANKRUPTCY = 7  # the next fill would leave less than nothing
     CLOSE_ON_TRIGGER = 8
     TRIGGER_REFUSED = 9
-    MARKET_CLOSED = 10
+    # 10 was a market's closing: orders rest through a halt, and an expired market's are SETTLED
     LIQUIDATION = 11  # its scope is being liquidated
     SETTLED = 12  # the market expired
     DEAD_MAN = 13  # its account did not say in time that it is alive

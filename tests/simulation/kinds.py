@@ -9,7 +9,6 @@ from exchange.events import CancelReason, Cause
 REQUIRED_EXCEPT: Final = {
     "CommandSkipped": "an operator's word after a halt: the core does nothing with it",
     "SkipCommand": "the same",
-    "CancelReason.MARKET_CLOSED": "orders rest through a halt; no rule of the core cancels them",
     "Cause.ADJUSTMENT": "nothing in the core adjusts a balance by hand",
 }
 """What need not happen, and why."""

@@ -59,7 +59,6 @@ CANCEL_WORDS: Final = {
     CancelReason.BANKRUPTCY: "Cancelled because the next fill would have left less than nothing.",
     CancelReason.CLOSE_ON_TRIGGER: "Cancelled to make room for a close-on-trigger order.",
     CancelReason.TRIGGER_REFUSED: "Order was rejected when it was triggered.",
-    CancelReason.MARKET_CLOSED: "Cancelled because the market closed.",
     CancelReason.LIQUIDATION: "Cancelled because the position is being liquidated.",
     CancelReason.SETTLED: "Cancelled because the market expired.",
 }
