@@ -372,7 +372,7 @@ def order_by_client_id(exchange: Exchange, account_id: int, client_order_id: str
 
 
 def deleveraging_lights(exchange: Exchange, market_id: int) -> dict[int, int]:
-    """Return by account id how near each position of a market is to being deleveraged: 1 goes first, 5 last.
+    """Return by account id how near each position of a market is to being deleveraged: 5 lights for who goes first, 1 for the last.
 
     Cost: O(n log n) of the positions.
     """

@@ -1,6 +1,10 @@
 """Whose turn it is to be deleveraged, and who bears how much of a loss that is left."""
 
-from typing import final
+from typing import Final, final
+
+from risk.fixed import div_up
+
+LIGHTS: Final = 5
 
 
 @final
@@ -33,16 +37,20 @@ class Rank:
 
 
 def lights(lots: list[int]) -> list[int]:
-    """Return each position's light, 1 (goes first) to 5, from their lots in the order of deleveraging.
+    """Return how many of its 5 lights each position has lit, from their lots in the order of deleveraging.
 
-    The fifth of all lots that a position's last lot falls in: ceil(5 x cumulated / total). Source: BitMEX.
+    All of them for who goes first; for the others the fifth of all lots that their last lot falls in, counted from the end.
+
+        lights = 6 - ceil(5 x cumulated / total)
+
+    Source: BitMEX's fifths; more lights are sooner, as on BitMEX and Bybit.
     """
     total = sum(lots)
     found: list[int] = []
-    before = 0
+    cumulated = 0
     for held in lots:
-        before += held
-        found.append(-(-5 * before // total))
+        cumulated += held
+        found.append(LIGHTS + 1 - div_up(LIGHTS * cumulated, total) if found else LIGHTS)
     return found
 
 

@@ -20,7 +20,7 @@ class Lights:
         self._made: dict[int, tuple[int, dict[int, int]]] = {}
 
     def of(self, exchange: Exchange, market_id: int, account_id: int) -> int | None:
-        """Return the light of a position: 1 goes first, 5 last; None for one that is younger than the lights."""
+        """Return the lights of a position: 5 for who goes first, 1 for the last; None for one that is younger than the lights."""
         now_ms = self._steady()
         kept_until_ms, lights = self._made.get(market_id, (now_ms, {}))
         if now_ms >= kept_until_ms:

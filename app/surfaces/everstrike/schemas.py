@@ -217,7 +217,7 @@ _STATS: Final[Schema] = {
         "minimum": 1,
         "maximum": 5,
         "description": OURS
-        + "How near the position is to being deleveraged: 1 goes first. GET /position only; a second old or more.",
+        + "How near the position is to being deleveraged: 5 goes first, 1 last. GET /position only; a second old or more.",
     },
 }
 _POSITION: Final[Schema] = {

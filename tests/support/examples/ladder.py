@@ -106,12 +106,12 @@ def queue_market(rows: str) -> tuple[State, Market, list[Holding]]:
 
 
 def run_lights(given: Given) -> Found:
-    """The lights of longs, as percent of the queue: a light of 1 is 20."""
+    """The lights of longs, as percent of the queue: 5 lights are 20."""
     _, market, holdings = queue_market(given["rows"])
     found = deleveraging.market_lights(market)
     by_rank = deleveraging.ranked(market, 1)
-    assert lights([abs(holding.position.qty) for holding in by_rank]) == sorted(found.values())
-    return {"percent": [20 * found[holding.account.account_id] for holding in holdings]}
+    assert lights([abs(holding.position.qty) for holding in by_rank]) == sorted(found.values(), reverse=True)
+    return {"percent": [20 * (6 - found[holding.account.account_id]) for holding in holdings]}
 
 
 def run_closed(given: Given) -> Found:

@@ -59,9 +59,10 @@ def test_extremes() -> None:
 
 def test_lights() -> None:
     """LQN-021: bitmex-adl-quintiles: quantities in the order of their scores; 20 40 60 80 80 100 percent."""
-    assert lights([10, 20, 30, 10, 10, 20]) == [1, 2, 3, 4, 4, 5]
+    assert lights([10, 20, 30, 10, 10, 20]) == [5, 4, 3, 2, 2, 1]
     assert lights([]) == []
     assert lights([7]) == [5]
+    assert lights([90, 10]) == [5, 1]
 
 
 def test_shares() -> None:
