@@ -1,5 +1,7 @@
 """Money in: deposits from the first sight of a payment to its credit."""
 
+from typing import Final
+
 from exchange.answers import refuse
 from exchange.commands import RecordDeposit, SettleDeposit
 from exchange.events import (
@@ -22,6 +24,9 @@ from exchange.limits import (
 from exchange.payments import Incoming, is_text
 from exchange.rejects import Reject
 from exchange.state import State
+
+TOO_SMALL: Final = "below the asset's minimum"
+NOT_ABOVE_FEE: Final = "not more than the fee"
 
 
 def enlist(state: State, incoming: Incoming) -> None:
@@ -92,7 +97,7 @@ def settle(state: State, command: SettleDeposit, time_ms: int, out: list[Event])
         return
     if is_completed and (incoming.amount < asset.deposit_min or incoming.amount <= asset.deposit_fee):
         is_completed = False
-        note = "below the asset's minimum" if incoming.amount < asset.deposit_min else "does not cover its fee"
+        note = TOO_SMALL if incoming.amount < asset.deposit_min else NOT_ABOVE_FEE
     if not is_completed and incoming.status is DepositStatus.FAILED:
         out.append(_settled(incoming, is_repeat=True))
         return

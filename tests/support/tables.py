@@ -48,6 +48,7 @@ from exchange.events import (
 from exchange.instrument import MarketStatus
 from exchange.scopes import scopes_of
 from tests.support.ladder import FLAT, FLAT_ETH, FUND, ladder, person, trade
+from tests.support.payment_rows import account_row, operator_row, say_payment
 from tests.support.world import (
     BTC,
     ETH,
@@ -168,6 +169,11 @@ class Table:
             return " ".join(f"{NAMES[account_id]}={light}" for account_id, light in sorted(found.items()))
         if words[0] == "book":
             return self.book(MARKETS[words[1]] if len(words) > 1 else PERP)
+        if words[0] in ("cash", "due"):
+            return self.treasury(words)
+        told = operator_row(self.world.exchange, words, ACTORS, ASSETS)
+        if told is not None:
+            return outcome(self.world.do(told))
         actor = ACTORS[words[0]]
         if words[1] == "scope":
             return self.scope(actor, words)
@@ -193,6 +199,13 @@ class Table:
             if scope.market_id == (MARKETS[marks["in"]] if "in" in marks else 0):
                 return f"equity={value_text('', scope.equity, 0)} maintenance={value_text('', scope.maintenance, 0)}"
         return "none"
+
+    def treasury(self, words: list[str]) -> str:
+        """Show what the exchange has of an asset, `cash USD`, or when a tick is due: `due`, in ms from now."""
+        if words[0] == "due":
+            return str(self.world.exchange.next_due_ms - self.world.time_ms)
+        held = self.world.exchange.state.treasuries[ASSETS[words[1]]]
+        return f"in={usd_text(held.deposited)} out={usd_text(held.withdrawn)} fees={usd_text(held.fees)}"
 
     def let_pass(self, time_ms: int) -> str:
         self.world.time_ms += time_ms
@@ -227,7 +240,10 @@ class Table:
             return MoveMargin(actor, market_id, money(words[1]))
         self.references += 1
         reference = marks.get("ref", f"row {self.references}")
-        asset_id = ASSETS[words[2] if len(words) > 2 and "=" not in words[2] else "USD"]
+        asset_id = ASSETS.get(words[2] if len(words) > 2 else "USD", USD)
+        payment = account_row(actor, words, asset_id, reference)
+        if payment is not None:
+            return payment
         if verb == "withdraw":
             return Withdraw(reference, actor, asset_id, money(words[1]))
         assert verb == "deposit", verb
@@ -374,7 +390,7 @@ def say_ladder(event: Event) -> str:
         return f"lost {loss} of {NAMES[event.account_id]}: profits {profits}, equity {balances}, fees {fees}"
     if isinstance(event, LossShared):
         return f"{NAMES[event.account_id]} gives {usd_text(event.amount)}"
-    return ""
+    return say_payment(event)
 
 
 def usd_text(amount: int) -> str:
