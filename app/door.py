@@ -63,15 +63,19 @@ class Shortcut:
     The way through the router costs as much as checking the signature and decoding the form.
     """
 
-    __slots__ = ("_handlers", "_otherwise")
+    __slots__ = ("_handlers", "_otherwise", "_stream")
 
-    def __init__(self, handlers: Mapping[str, Application], otherwise: Application) -> None:
+    def __init__(self, handlers: Mapping[str, Application], otherwise: Application, stream: Application) -> None:
         self._handlers = handlers
         self._otherwise = otherwise
+        self._stream = stream
 
     def __call__(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
         """Hand the request on; what comes back is the handler's own coroutine."""
-        handler = self._handlers.get(scope["path"]) if scope["type"] == "http" else None
+        kind = scope["type"]
+        handler = self._handlers.get(scope["path"]) if kind == "http" else None
+        if kind == "websocket" and scope["path"] == "/":
+            handler = self._stream
         return (handler or self._otherwise)(scope, receive, send)
 
 

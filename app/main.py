@@ -25,6 +25,7 @@ from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
 from app.settings import Settings
 from app.store import Store, open_store
+from app.stream.start import streaming
 from app.surfaces.evermark import liabilities
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
@@ -65,10 +66,11 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:
                 app.register(route(row, handlers[row.path]))
-            app.asgi_handler = Shortcut(handlers, app.asgi_handler)
-            async with prices(store, settings, clock) as feed, operated(store, settings, feed.health):
-                settle_memory()
-                yield
+            async with streaming(store, desk, settings) as stream:
+                app.asgi_handler = Shortcut(handlers, app.asgi_handler, stream)
+                async with prices(store, settings, clock) as feed, operated(store, settings, feed.health):
+                    settle_memory()
+                    yield
 
     return Litestar(
         route_handlers=[],

@@ -54,6 +54,10 @@ class Listeners:
         """Tell one more. It must not raise."""
         self._listeners.append(listener)
 
+    def add_first(self, listener: Listener) -> None:
+        """Tell one more before the others, who may be asked how things stood before the command. It must not raise."""
+        self._listeners.insert(0, listener)
+
     def tell(self, seq: int, time_ms: int, command: Command, events: list[Event]) -> None:
         """Tell everybody, in order, once."""
         if seq > self.told_seq:

@@ -12,11 +12,13 @@ import uvicorn
 from litestar import Litestar
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, LifeSpanSendMessage, Receive, Scope, Send
 
-from app.clock import clock_of
+from app.clock import clock_of, steady_clock
 from app.connections import Connection, room
 from app.faults import Fault
+from app.limits import AddressLimits
 from app.main import create_app
 from app.settings import Settings
+from app.stream.socket import WEBSOCKET
 
 BACKLOG: Final = 2048
 LEAVE_S: Final = 5
@@ -42,11 +44,18 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
     settings = replace(settings, port=listener.getsockname()[1])
     app = _Started(create_app(settings, clock=clock_of(settings.clock_rate)))
     Connection.connections_max = room()
+    Connection.limits = AddressLimits(
+        steady_clock,
+        per_second=settings.ip_requests_per_s,
+        burst=settings.ip_burst,
+        connections_max=settings.ip_connections,
+    )
     server = _Server(
         uvicorn.Config(
             app,
             loop="uvloop",
             http=Connection,
+            **WEBSOCKET,
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -51,6 +51,13 @@ class Settings:
     account_cancels_per_min: int = 2_400
     """Requests to cancel that it may send in a minute."""
 
+    stream_connections: int = 10
+    """Connections to the stream that an address may have, and as many an account."""
+    stream_messages_per_s: int = 20
+    """Messages that an address may send to it in a second, and as many an account; orders have their own limits."""
+    stream_categories: int = 10
+    """Public categories that a connection may be subscribed to."""
+
     queue_max: int = 10_000
     """Commands that may wait for the sequencer; one more is refused."""
     queue_reserve: int = 2_000
@@ -121,6 +128,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         account_cancels_per_min=read.integer(
             "EVERMARK_ACCOUNT_CANCELS_PER_MIN", default.account_cancels_per_min, 1, 10_000_000
         ),
+        stream_connections=read.integer("EVERMARK_STREAM_CONNECTIONS", default.stream_connections, 1, 1_000_000),
+        stream_messages_per_s=read.integer(
+            "EVERMARK_STREAM_MESSAGES_PER_S", default.stream_messages_per_s, 1, 1_000_000
+        ),
+        stream_categories=read.integer("EVERMARK_STREAM_CATEGORIES", default.stream_categories, 1, 1_000_000),
         queue_max=read.integer("EVERMARK_QUEUE_MAX", default.queue_max, 1, 10_000_000),
         queue_reserve=read.integer("EVERMARK_QUEUE_RESERVE", default.queue_reserve, 1, 10_000_000),
         batch_max=read.integer("EVERMARK_BATCH_MAX", default.batch_max, 1, 100_000),

@@ -21,6 +21,7 @@ from app.connections import Connection
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store
+from app.stream.socket import WEBSOCKET
 from exchange.commands import Command, Deposit, OpenAccount, SetMarginMode, Tick, UpdateIndexPrice
 from exchange.events import AccountOpened, CommandRejected, Event
 from exchange.limits import MONEY_SCALE
@@ -219,6 +220,8 @@ def running_venue(settings: Settings) -> Iterator[Venue]:
         key_burst=RATE,
         account_orders_per_min=RATE,
         account_cancels_per_min=RATE,
+        stream_connections=RATE,
+        stream_messages_per_s=RATE,
     )
     app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -227,6 +230,7 @@ def running_venue(settings: Settings) -> Iterator[Venue]:
             app,
             loop="uvloop",
             http=Connection,
+            **WEBSOCKET,
             access_log=False,
             log_level="warning",
             lifespan="on",

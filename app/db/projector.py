@@ -244,6 +244,10 @@ class Projector:
         """What is not written yet, older first. Read it before the database: then nothing is missed."""
         return [self._gathering] if self._writing is None else [self._writing, self._gathering]
 
+    def open_order(self, order_id: int) -> StoredOrder | None:
+        """An open order as of the last command that was told. It is not to be changed."""
+        return self._open_orders.get(order_id)
+
     async def _progress(self) -> None:
         if self.failure is not None:
             raise ProjectionConflict(f"The projector has ended: {self.failure!r}") from self.failure

@@ -1,0 +1,308 @@
+"""The WebSocket at the root: who may connect, what clients may ask, and the answers.
+
+A message is `{"op": ..., "content": ...}`. What is wrong with one is answered by the category `error`, with the code and the words that
+REST has for it.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, final
+
+import msgspec
+from litestar.types import Receive, Send
+
+from app.auth import Key, Scope, need
+from app.clock import Clock
+from app.door import Answer
+from app.faults import Unavailable
+from app.limits import name_of
+from app.problems import Denial, Denied, Malformed, Problem
+from app.rate import Bucket, Table, fill_ms
+from app.stream import messages
+from app.stream.client import Client
+from app.stream.frames import POLICY
+from app.stream.hub import Hub
+from app.stream.messages import answered, message
+from app.stream.ring import NEVER
+from app.stream.socket import EXTENSION, Socket
+from app.stream.topics import Topic
+from app.surfaces.everstrike.answers import failure, problem
+from app.surfaces.everstrike.desk import Desk
+
+REFUSED_MAX: Final = 100
+"""So many messages in a row refused for their rate, and the client is let go."""
+CONTENT_WORDS: Final = "content must not be empty."
+
+_log = logging.getLogger(__name__)
+
+
+class Told(msgspec.Struct):
+    """A message of a client. `id` is its own word for it, which comes back with the answer."""
+
+    op: str
+    content: msgspec.Raw = msgspec.Raw()
+    id: str | int | None = None
+
+
+class Credentials(msgspec.Struct):
+    """What may stand in place of the bare key: from where to resume, and which private categories beside the documented ones."""
+
+    api_key: str
+    since: int | None = None
+    index: int | None = None
+    categories: list[str] = []
+
+
+_told = msgspec.json.Decoder(Told).decode
+_word = msgspec.json.Decoder(str).decode
+_credentials = msgspec.json.Decoder(str | Credentials).decode
+
+Operation = Callable[[Client, Told], None]
+
+
+@final
+class Application:
+    """The ASGI application of the stream."""
+
+    __slots__ = (
+        "_accounts",
+        "_addresses",
+        "_categories_max",
+        "_connections",
+        "_connections_max",
+        "_desk",
+        "_hub",
+        "_operations",
+        "_steady_ms",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        desk: Desk,
+        steady_ms: Clock,
+        *,
+        connections_max: int,
+        messages_per_s: int,
+        categories_max: int,
+    ) -> None:
+        self._hub = hub
+        self._desk = desk
+        self._steady_ms = steady_ms
+        self._connections_max = connections_max
+        self._categories_max = categories_max
+        self._connections: dict[str, int] = {}
+
+        def make() -> Bucket:
+            return Bucket(per_second=messages_per_s, burst=messages_per_s)
+
+        span_ms = fill_ms(per_second=messages_per_s, burst=messages_per_s)
+        self._addresses: Table[Bucket] = Table(make, span_ms=span_ms)
+        self._accounts: Table[Bucket] = Table(make, span_ms=span_ms)
+        self._operations: Mapping[str, Operation] = {
+            "sub": self._sub,
+            "sub_pair": self._sub_pair,
+            "unsub": self._unsub,
+            "unsub_pair": self._unsub_pair,
+            "unsub_all": self._unsub_all,
+            "subscriptions": self._subscriptions,
+            "status": self._status,
+            "auth_api": self._auth_api,
+        }
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve a client until it goes."""
+        await receive()
+        found = scope["extensions"].get(EXTENSION)
+        assert isinstance(found, Socket), "the server has the stream's own protocol"
+        address = scope["client"][0] if scope["client"] else ""
+        name = name_of(address)
+        if self._connections.get(name, 0) >= self._connections_max:
+            await _turn_away(send, self._connections_max)
+            return
+        self._connections[name] = self._connections.get(name, 0) + 1
+        client = Client(found, name, address, self._hub.now_s)
+        try:
+            await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+            self._hub.join(client)
+            await self._serve(client, receive)
+        finally:
+            self._hub.leave(client)
+            self._connections[name] -= 1
+            if not self._connections[name]:
+                del self._connections[name]
+
+    async def _serve(self, client: Client, receive: Receive) -> None:
+        while True:
+            event: Any = await receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            data = event.get("text")
+            self._take(client, event["bytes"] if data is None else data)
+
+    def _take(self, client: Client, data: bytes | str) -> None:
+        """Do what a message asks for, and answer."""
+        told: Told | None = None
+        try:
+            self._knock(client)
+            told = _read(data)
+            operation = self._operations.get(told.op)
+            if operation is None:
+                raise Malformed("op", f"op must be one of {', '.join(self._operations)}.", "UNKNOWN_OP")
+            if bytes(told.content) in _EMPTY:
+                raise Malformed("content", CONTENT_WORDS, "MISSING_FIELD")
+            operation(client, told)
+        except Problem as fault:
+            self._refuse(client, told, problem(fault))
+        except Unavailable as fault:
+            self._refuse(client, told, problem(fault))
+        except Exception:
+            _log.exception("a message of the stream failed")
+            self._refuse(client, told, failure(500, "Something went wrong on our side."))
+
+    def _refuse(self, client: Client, told: Told | None, answer: Answer) -> None:
+        op, mark = (None, None) if told is None else (told.op, told.id)
+        client.send(answered("error", answer, op, mark))
+
+    def _knock(self, client: Client) -> None:
+        """Take a token of the address's and one of the account's. Raises: Denied."""
+        now_ms = self._steady_ms()
+        wait_ms = self._addresses.find(client.name, now_ms).take(now_ms)
+        if not wait_ms and client.key is not None:
+            wait_ms = self._accounts.find(client.key.account_id, now_ms).take(now_ms)
+        if wait_ms:
+            client.refused += 1
+            if client.refused > REFUSED_MAX:
+                client.end(POLICY, Denial.RATE.value)
+            raise Denied(Denial.RATE, wait_ms / 1_000)
+        client.refused = 0
+
+    # --- subscriptions -----------------------------------------------------------------------------------------------
+
+    def _sub(self, client: Client, told: Told) -> None:
+        text = _text(told)
+        if text in messages.EXTRAS:
+            client.extras |= {text}
+            client.send(message("subscribed", None, text))
+            return
+        self._subscribe(client, [self._topic(text)], text)
+
+    def _sub_pair(self, client: Client, told: Told) -> None:
+        channel = self._hub.channel(_text(told))
+        topics = [channel.topics[category] for category in messages.DOCUMENTED]
+        self._subscribe(client, topics, [topic.name for topic in topics])
+
+    def _subscribe(self, client: Client, topics: list[Topic], result: object) -> None:
+        added = sum(topic not in client.topics for topic in topics)
+        if len(client.topics) + added > self._categories_max:
+            most = self._categories_max
+            raise Malformed("content", f"A client has at most {most} public categories.", "TOO_MANY_CATEGORIES")
+        client.send(message("subscribed", topics[0].channel.pair.name, result))
+        for topic in topics:
+            self._hub.subscribe(client, topic)
+
+    def _unsub(self, client: Client, told: Told) -> None:
+        text = _text(told)
+        if text in messages.EXTRAS:
+            client.extras -= {text}
+            client.send(message("unsubscribed", None, text))
+            return
+        topic = self._topic(text)
+        self._hub.unsubscribe(client, topic)
+        client.send(message("unsubscribed", topic.channel.pair.name, text))
+
+    def _unsub_pair(self, client: Client, told: Told) -> None:
+        channel = self._hub.channel(_text(told))
+        found = [topic for topic in client.topics if topic.channel is channel]
+        self._unsubscribe(client, found, channel.pair.name)
+
+    def _unsub_all(self, client: Client, _told: Told) -> None:
+        self._unsubscribe(client, list(client.topics), None)
+
+    def _unsubscribe(self, client: Client, topics: list[Topic], pair: str | None) -> None:
+        for topic in topics:
+            self._hub.unsubscribe(client, topic)
+        client.send(message("unsubscribed", pair, [topic.name for topic in topics]))
+
+    def _subscriptions(self, client: Client, _told: Told) -> None:
+        client.send(message("subscriptions", None, [topic.name for topic in client.topics]))
+
+    def _topic(self, text: str) -> Topic:
+        """The topic that `PAIR:category` names. Raises: Malformed."""
+        name, _, category = text.partition(":")
+        channel = self._hub.channel(name)
+        topic = channel.topics.get(category)
+        if topic is None:
+            known = ", ".join(messages.PUBLIC)
+            raise Malformed("content", f"content must be PAIR:category, with one of {known}.", "UNKNOWN_CATEGORY")
+        return topic
+
+    def _status(self, client: Client, _told: Told) -> None:
+        result = {
+            "time": self._desk.clock(),
+            "seq": self._desk.sequencer.seq,
+            "authenticated": client.key is not None,
+            "subscriptions": len(client.topics),
+        }
+        client.send(message("ok", None, result))
+
+    # --- who it is ---------------------------------------------------------------------------------------------------
+
+    def _auth_api(self, client: Client, told: Told) -> None:
+        try:
+            content = _credentials(told.content)
+        except msgspec.DecodeError:
+            raise Malformed("content", "content must be an API key, or an object with api_key.") from None
+        given = Credentials(content) if isinstance(content, str) else content
+        key = self._desk.guard.admit(given.api_key.encode(), client.address)
+        self._enter(client, key, given)
+
+    def _enter(self, client: Client, key: Key, given: Credentials) -> None:
+        """Let a client watch its account. Raises: Problem."""
+        need(key, Scope.READ)
+        wanted = frozenset(given.categories)
+        if not wanted <= messages.EXTRAS:
+            known = ", ".join(sorted(messages.EXTRAS))
+            raise Malformed("categories", f"categories may hold {known}.", "UNKNOWN_CATEGORY")
+        is_there = client.key is not None and client.key.account_id == key.account_id
+        if not is_there and self._hub.watching(key.account_id) >= self._connections_max:
+            words = f"An account has at most {self._connections_max} connections."
+            raise Malformed("content", words, "TOO_MANY_CONNECTIONS")
+        self._hub.attach(client, key)
+        client.extras |= wanted
+        result = {"seq": self._desk.sequencer.seq, "customer_id": key.customer_id}
+        client.send(message("authenticated", None, result))
+        if given.since is not None:
+            from_seq = self._hub.resume(client, given.since, NEVER if given.index is None else given.index)
+            if from_seq is not None:
+                words = f"Not all that happened after {given.since} is still there. Read the account anew."
+                gap = {"reject": "GAP", "field": "since", "from_seq": from_seq}
+                client.send(messages.fault(410, words, gap))
+
+
+_EMPTY: Final = frozenset({b"", b'""', b"null", b"{}", b"[]"})
+
+
+def _read(data: bytes | str) -> Told:
+    """Read a message. Raises: Malformed."""
+    try:
+        return _told(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        words = 'A message must be JSON: {"op": ..., "content": ...}.'
+        raise Malformed("message", words, "INVALID_MESSAGE") from None
+
+
+def _text(told: Told) -> str:
+    """A content that is a text. Raises: Malformed."""
+    try:
+        return _word(told.content)
+    except msgspec.DecodeError:
+        raise Malformed("content", "content must be a text.") from None
+
+
+async def _turn_away(send: Send, most: int) -> None:
+    """Refuse the upgrade of an address that has too many connections."""
+    answer = failure(429, f"An address has at most {most} connections.")
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": answer.body, "more_body": False})

@@ -1,0 +1,327 @@
+"""Where what happened meets who wants to know. One more listener of the sequencer, and the first: orders are still to be had as they were.
+
+Nothing here awaits, and what nobody wants costs a look. What is to be told is gathered while a batch is applied and goes out
+right after it, before the answers to its commands.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, final
+
+from app.auth import Key
+from app.db.rows import StoredOrder
+from app.identity import Identity
+from app.problems import Denied
+from app.stream import messages
+from app.stream.client import Client
+from app.stream.frames import FAULT, GOING_AWAY, POLICY
+from app.stream.private import Teller
+from app.stream.ring import NEVER, Entry, Ring
+from app.stream.topics import Channel, Topic
+from app.surfaces.everstrike.desk import Desk
+from exchange import views
+from exchange.commands import Command
+from exchange.events import (
+    Event,
+    IndexPriceChanged,
+    MarkPriceChanged,
+    OptionIndexChanged,
+    OptionModelsUpdated,
+    OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
+    OrderReduced,
+    OrderTriggered,
+    StrikeChanged,
+    Traded,
+)
+
+IDLE_S: Final = 30.0
+"""How long a client may be connected without a subscription and without a key."""
+LOOK_S: Final = 1.0
+"""How often clients are looked after."""
+IDLE_WORDS: Final = "There was no subscription and no API key for 30 seconds."
+KEY_WORDS: Final = "The API key is expired or revoked."
+RESTORED_WORDS: Final = "The exchange restored its state. Connect again and read it anew."
+FAULT_WORDS: Final = "Something went wrong on our side. Connect again and read the state anew."
+
+_BOOK_CHANGES: Final = (OrderCancelled, OrderAmended, OrderReduced, OrderTriggered)
+_PRICES: Final = (MarkPriceChanged, OptionIndexChanged, StrikeChanged)
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class Hub:
+    """Who listens to what."""
+
+    def __init__(self, desk: Desk, identity: Identity, find_order: Callable[[int], StoredOrder | None]) -> None:
+        self._desk = desk
+        self._identity = identity
+        self._loop = asyncio.get_running_loop()
+        self._channels: dict[int, Channel] = {}
+        self._dirty: dict[Channel, None] = {}
+        self._watchers: dict[int, dict[Client, None]] = {}
+        self._entries: dict[int, list[Entry]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_due = False
+        self._is_awake = False
+        self.clients: dict[Client, None] = {}
+        self.ring = Ring()
+        self._teller = Teller(self.ring, desk.pairs, find_order, self.customer_of)
+        self._keeper: asyncio.Task[None] | None = None
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to look after the clients."""
+        self._keeper = self._loop.create_task(self._look_after(), name="stream")
+
+    async def stop(self) -> None:
+        """End. The server says goodbye to the clients."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def now_s(self) -> float:
+        """The time by which clients are looked after."""
+        return self._loop.time()
+
+    def customer_of(self, account_id: int) -> str:
+        """What an account's owner is called on the wire."""
+        account = views.account(self._desk.sequencer.exchange, account_id)
+        user = self._identity.user(account.owner_id) if account is not None else None
+        return user.customer_id if user is not None else ""
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_s = self._loop.time()
+            for client in list(self.clients):
+                if client.key is not None:
+                    self._is_in_force(client)
+                elif not client.topics and now_s - client.since_s >= IDLE_S:
+                    client.end(POLICY, IDLE_WORDS)
+            self.ring.drop_old(now_s)
+            self._wake()
+
+    def _wake(self) -> None:
+        self._is_awake = bool(self._channels) or len(self.ring) > 0
+
+    # --- clients -----------------------------------------------------------------------------------------------------
+
+    def join(self, client: Client) -> None:
+        """Somebody has connected."""
+        self.clients[client] = None
+
+    def leave(self, client: Client) -> None:
+        """Somebody has gone."""
+        self.clients.pop(client, None)
+        client.drop()
+        for topic in list(client.topics):
+            self.unsubscribe(client, topic)
+        self.detach(client)
+
+    def channel(self, name: str) -> Channel:
+        """The channel of a pair. Raises: Malformed."""
+        pair = self._desk.pairs.need(name)
+        return self._channels.get(pair.market_id) or Channel(pair, self._desk)
+
+    def subscribe(self, client: Client, topic: Topic) -> None:
+        """Tell a client of a topic, from how it stands now."""
+        self._channels[topic.channel.pair.market_id] = topic.channel
+        data = topic.now()
+        topic.clients[client] = None
+        client.topics[topic] = None
+        self._is_awake = True
+        if data is not None:
+            client.show(topic, data)
+
+    def unsubscribe(self, client: Client, topic: Topic) -> None:
+        """Tell a client of a topic no more."""
+        client.topics.pop(topic, None)
+        topic.clients.pop(client, None)
+        client.forget(topic)
+        client.since_s = self._loop.time()
+        channel = topic.channel
+        if not topic.clients:
+            channel.leave(topic.category)
+        if channel.is_idle:
+            self._channels.pop(channel.pair.market_id, None)
+            self._dirty.pop(channel, None)
+            self._wake()
+
+    # --- accounts ----------------------------------------------------------------------------------------------------
+
+    def attach(self, client: Client, key: Key) -> None:
+        """Tell a client of an account from now on."""
+        self._tell_accounts()  # what was before is for those who were there
+        self.detach(client)
+        client.key = key
+        self._watchers.setdefault(key.account_id, {})[client] = None
+        self.ring.join(key.account_id, self._desk.sequencer.seq)
+        self._is_awake = True
+
+    def detach(self, client: Client) -> None:
+        """Tell a client of its account no more."""
+        key = client.key
+        if key is None:
+            return
+        client.key = None
+        client.is_signed = False
+        client.since_s = self._loop.time()
+        watchers = self._watchers[key.account_id]
+        del watchers[client]
+        if not watchers:
+            del self._watchers[key.account_id]
+        self.ring.leave(key.account_id, self._loop.time())
+
+    def watching(self, account_id: int) -> int:
+        """How many clients watch an account."""
+        return len(self._watchers.get(account_id, ()))
+
+    def resume(self, client: Client, seq: int, index: int = NEVER) -> int | None:
+        """Send a client again what its account was told behind a place.
+
+        Gives None, or when something of that is no longer there the command behind which everything is.
+        """
+        assert client.key is not None
+        account_id = client.key.account_id
+        entries = self.ring.after(account_id, seq, index) if seq <= self._desk.sequencer.seq else None
+        if entries is None:
+            return self.ring.from_seq(account_id)
+        _deliver(client, entries)
+        return None
+
+    def _is_in_force(self, client: Client) -> bool:
+        """Whether a client's key still counts; one whose does not is let go."""
+        assert client.key is not None
+        try:
+            self._desk.guard.check_still(client.key)
+        except Denied:
+            client.end(POLICY, KEY_WORDS)
+            return False
+        return True
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def tell(self, seq: int, time_ms: int, command: Command, events: list[Event]) -> None:
+        """Take in what a command did. The sequencer's listener."""
+        if not self._is_awake or not events:
+            return
+        try:
+            if seq != self._desk.sequencer.seq:
+                # The state is being made anew: what of it stands behind this command is not for us to see.
+                self._start_again(seq, GOING_AWAY, RESTORED_WORDS)
+                return
+            if self._channels:
+                self._tell_markets(seq, time_ms, events)
+            if len(self.ring):
+                self._gather(seq, time_ms, events)
+        except Exception:
+            _log.exception("the stream could not tell what command %d did", seq)
+            self._start_again(seq, FAULT, FAULT_WORDS)
+
+    def _tell_markets(self, seq: int, time_ms: int, events: list[Event]) -> None:
+        channels = self._channels
+        for index, event in enumerate(events):
+            if isinstance(event, OrderAccepted):
+                channel = channels.get(event.request.market_id)
+                if channel is not None:
+                    channel.is_book_dirty = True
+                    self._stir(channel)
+            elif isinstance(event, Traded):
+                channel = channels.get(event.market_id)
+                if channel is not None:
+                    channel.trade(event, seq, index, time_ms)
+                    channel.is_book_dirty = channel.is_ticker_dirty = True
+                    self._stir(channel)
+            elif isinstance(event, _BOOK_CHANGES):
+                channel = channels.get(event.market_id)
+                if channel is not None:
+                    channel.is_book_dirty = True
+                    self._stir(channel)
+            elif isinstance(event, _PRICES):
+                channel = channels.get(event.market_id)
+                if channel is not None:
+                    channel.is_index_dirty = channel.is_ticker_dirty = True
+                    self._stir(channel)
+            elif isinstance(event, IndexPriceChanged | OptionModelsUpdated):
+                self._tell_prices(event)
+
+    def _tell_prices(self, event: IndexPriceChanged | OptionModelsUpdated) -> None:
+        """An index or option models changed: so did the prices of what stands on them."""
+        if isinstance(event, IndexPriceChanged):
+            found = [item for item in self._channels.values() if item.pair.instrument.index_id == event.index_id]
+        else:
+            ids = {model.market_id for model in event.models}
+            found = [item for market_id, item in self._channels.items() if market_id in ids]
+        for channel in found:
+            channel.is_index_dirty = channel.is_ticker_dirty = True
+            self._stir(channel)
+
+    def _gather(self, seq: int, time_ms: int, events: list[Event]) -> None:
+        for sheet in self._teller.tell(seq, time_ms, events, self._desk.sequencer.exchange):
+            self.ring.add(sheet.account_id, sheet.entries)
+            if sheet.account_id in self._watchers:
+                self._entries.setdefault(sheet.account_id, []).extend(sheet.entries)
+                self._hurry()
+
+    def _start_again(self, seq: int, code: int, reason: str) -> None:
+        """Something was missed: let everybody who would miss it know."""
+        self._entries.clear()
+        self.ring.start_again(seq)
+        for watchers in list(self._watchers.values()):
+            for client in list(watchers):
+                client.end(code, reason)
+        for channel in self._channels.values():
+            channel.is_book_dirty = channel.is_index_dirty = channel.is_ticker_dirty = True
+            self._stir(channel)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def _stir(self, channel: Channel) -> None:
+        self._dirty[channel] = None
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Tell as soon as the batch is applied."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Tell what is to be told now, and come again for what may wait."""
+        self._is_due = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._tell_accounts()
+        now_s = self._loop.time()
+        next_s = 0.0
+        for channel in list(self._dirty):
+            again_s = channel.tell(now_s)
+            if not again_s:
+                self._dirty.pop(channel, None)
+            elif not next_s or again_s < next_s:
+                next_s = again_s
+        if next_s:
+            self._timer = self._loop.call_at(next_s, self._flush)
+
+    def _tell_accounts(self) -> None:
+        gathered, self._entries = self._entries, {}
+        for account_id, entries in gathered.items():
+            for client in list(self._watchers.get(account_id, ())):
+                if self._is_in_force(client):
+                    _deliver(client, entries)
+
+
+def _deliver(client: Client, entries: list[Entry]) -> None:
+    extras = client.extras
+    wanted = [entry.frame for entry in entries if entry.category not in messages.EXTRAS or entry.category in extras]
+    if wanted:
+        client.send(b"".join(wanted))
