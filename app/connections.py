@@ -3,13 +3,17 @@
 The server's own parser keeps headers of any size and waits for them for as long as it takes.
 """
 
+import asyncio
 import resource
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from typing import Any, Final
+from typing import Any, Final, final
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from app.limits import TIRED_S, AddressLimits, name_of
+from app.problems import Denial
 
 HEAD_MAX: Final = 65_536
 """Bytes of a request that are not its body: request line, headers, what frames chunks, trailers."""
@@ -32,11 +36,41 @@ def room() -> int:
     return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft) - FILES_KEPT)
 
 
+@final
+class TooMany:
+    """Answers a request that its address had no token for: an application that reads nothing of it."""
+
+    def __init__(self, wait_ms: float, *, is_tired: bool) -> None:
+        self._wait_ms = wait_ms
+        self._is_tired = is_tired
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        """Answer at once, or after a pause where there were many refusals before: they cost us as well."""
+        if self._is_tired:
+            await asyncio.sleep(TIRED_S)
+        body, retry_s = refusal(self._wait_ms)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"retry-after", b"%d" % retry_s),
+        ]
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def refusal(wait_ms: float) -> tuple[bytes, int]:
+    """The body that says how long to wait, and the same in whole seconds."""
+    msg = f"{Denial.RATE.value} Care to try again in {wait_ms / 1_000:.3f} seconds?"
+    return b'{"code":429,"msg":"%b","result":null}' % msg.encode(), max(1, -int(-wait_ms // 1_000))
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection. Cost: a comparison or two for each request, one timer for each connection."""
 
     patience_s = PATIENCE_S
     connections_max = CONNECTIONS_MAX
+    limits: AddressLimits | None = None
+    """What one address may send; None for no limit."""
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # none before the first request
 
     def __init__(
@@ -52,6 +86,11 @@ class Connection(HttpToolsProtocol):
         self._owed: object = None
         """The request that was owed at the last look; the connection itself when it owed none."""
         self._look: TimerHandle | None = None
+        self._name = ""
+        """The address, as far as limits go."""
+        self._is_counted = False
+        self._wait_ms = 0.0
+        """How long the last request would have had to wait for a token."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in the base class
         """Take the connection, unless there are too many."""
@@ -59,6 +98,12 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.connections_max:
             transport.abort()
             return
+        if self.limits is not None:
+            self._name = name_of(self.client[0] if self.client else "")
+            self._is_counted = self.limits.arrive(self._name)
+            if not self._is_counted:
+                transport.abort()
+                return
         self._owed = self
         self._look = self.loop.call_later(self.patience_s, self._look_after)
 
@@ -67,6 +112,7 @@ class Connection(HttpToolsProtocol):
         if self._look is not None:
             self._look.cancel()
             self._look = None
+        self._leave()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -74,7 +120,24 @@ class Connection(HttpToolsProtocol):
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        super().handle_websocket_upgrade()
+        self._leave()
+        if self._wait_ms:
+            self._refuse_upgrade()
+        else:
+            super().handle_websocket_upgrade()
+
+    def on_headers_complete(self) -> None:
+        """Let a request in whose address has a token for it; nothing was done with its path, headers or body yet."""
+        limits = self.limits
+        if limits is not None:
+            self._wait_ms = limits.take(self._name, self.url)
+            if self._wait_ms:
+                app = self.app
+                self.app = TooMany(self._wait_ms, is_tired=limits.is_tired(self._name))
+                super().on_headers_complete()
+                self.app = app
+                return
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, which has a limit of its own."""
@@ -89,6 +152,20 @@ class Connection(HttpToolsProtocol):
             self._count(len(data))
         if len(self.pipeline) > PIPELINE_MAX:
             self.transport.abort()
+
+    def _leave(self) -> None:
+        if self._is_counted and self.limits is not None:
+            self._is_counted = False
+            self.limits.leave(self._name)
+
+    def _refuse_upgrade(self) -> None:
+        """Answer what would have become a WebSocket. Nothing else can come of the connection."""
+        body, retry_s = refusal(self._wait_ms)
+        self.transport.write(
+            b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"retry-after: %d\r\nconnection: close\r\n\r\n%b" % (len(body), retry_s, body)
+        )
+        self.transport.close()
 
     def _count(self, size: int) -> None:
         """Count what came of a request that is not whole yet. Its first part may have come behind others and is free."""

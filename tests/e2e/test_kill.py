@@ -25,6 +25,7 @@ from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.journal import EMPTY, read
 from app.recovery import verify
+from bench.http import UNLIMITED
 from exchange.commands import PlaceOrder
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +48,7 @@ class Venue:
             "DATA_DIR": str(self.data),
             "PORT": "0",
             "EVERMARK_FEED": "synthetic",
-            "EVERMARK_KEY_REQUESTS_PER_S": "1000000",
-            "EVERMARK_KEY_BURST": "1000000",
+            **UNLIMITED,
             "EVERMARK_SNAPSHOT_EVERY": "500",
         }
         output = self.data.with_suffix(".out")

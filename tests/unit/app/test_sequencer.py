@@ -15,12 +15,23 @@ from app.store import Store, open_store
 from engine.order import Side
 from exchange import orders, views
 from exchange.audit import audit
-from exchange.commands import Command, Deposit, PlaceOrder, SkipCommand, Tick
+from exchange.commands import (
+    AmendOrder,
+    CancelOrder,
+    CancelOrders,
+    Command,
+    Deposit,
+    PlaceBatch,
+    PlaceOrder,
+    SkipCommand,
+    Tick,
+    UpdateIndexPrice,
+)
 from exchange.events import CommandRejected, Event, OrderAccepted, Traded
 from exchange.exchange import Exchange
 from exchange.state import State
 from tests.proxy import Proxy
-from tests.small import HOLDERS, NOW_MS, OPENED_SEQ, PERP, USD, FakeClock, opening, order, stream
+from tests.small import HOLDERS, NOW_MS, OPENED_SEQ, PERP, PRICE, USD, FakeClock, opening, order, stream
 from tests.waiting import until, until_async
 
 LOCK = "LOCK TABLE journal IN ACCESS EXCLUSIVE MODE"
@@ -152,6 +163,68 @@ async def test_a_full_queue_refuses(settings: Settings, admin: Connection) -> No
         await asyncio.gather(*answers)
         await store.sequencer.submit(order())
         assert len(views.orders(store.exchange, 1)) == 5
+
+
+@pytest.mark.spec("LIM-012", "LIM-017")
+async def test_a_full_queue_has_room_for_what_reduces_and_for_the_exchange_itself(
+    settings: Settings, admin: Connection
+) -> None:
+    reduce = PlaceOrder(2, PERP, Side.SELL, 1, reduce_only=True)
+    small = replace(settings, queue_max=3, queue_reserve=2)
+    async with trading(small, FakeClock()) as store:
+        submit = store.sequencer.submit
+        async with admin.transaction():
+            await admin.execute(LOCK)
+            answers = [submit(order(name="0"))]
+            await until_async(lambda: admin.fetchval(BLOCKED))
+            answers += [submit(order(name=name)) for name in "123"]
+            for refused in (order(name="refused"), PlaceBatch(2, PERP, (order(2, name="too"),)), AmendOrder(1, 1, 5)):
+                with pytest.raises(Overloaded):
+                    submit(refused)
+            answers += [submit(CancelOrders(3)), submit(reduce)]
+            for late in (CancelOrder(3, 1), reduce, order()):
+                with pytest.raises(Overloaded):
+                    submit(late)
+            answers += [submit(Tick()), submit(UpdateIndexPrice(1, 1, PRICE, NOW_MS))]
+            with pytest.raises(Overloaded):
+                submit(Tick())
+            assert store.sequencer.waiting == 7
+        await asyncio.gather(*answers)
+        found = [command for _, _, commands in await rows(admin) for command in commands][OPENED_SEQ:]
+        names = [command.client_order_id for command in found if isinstance(command, PlaceOrder)]
+        assert names == ["0", "1", "2", "3", ""]
+        assert len(found) == 8
+        assert store.sequencer.waiting == 0
+        await submit(order(name="again"))
+
+
+@pytest.mark.spec("LIM-013", "LIM-014", "LIM-015", "LIM-017")
+@pytest.mark.parametrize("batch_max", [2, 100])
+async def test_under_overload_cancels_go_first_but_never_past_their_own_orders(
+    settings: Settings, admin: Connection, batch_max: int
+) -> None:
+    """A cancel by name that came right after its order finds it, in a queue of other people's."""
+    came: list[Command] = [
+        order(1, name="a1"),
+        order(2, name="b1"),
+        order(2, name="b2"),
+        CancelOrder(1, 0, "a1"),
+        CancelOrders(3),
+    ]
+    first, b1, b2, cancel, other = came
+    async with trading(replace(settings, batch_max=batch_max), FakeClock()) as store:
+        async with admin.transaction():
+            await admin.execute(LOCK)
+            answers = [store.sequencer.submit(Tick())]
+            await until_async(lambda: admin.fetchval(BLOCKED))
+            answers += [store.sequencer.submit(command) for command in came]
+        await asyncio.gather(*answers)
+        found = [command for _, _, commands in await rows(admin) for command in commands][OPENED_SEQ + 1 :]
+        assert found == (came if batch_max == 100 else [other, first, cancel, b1, b2])
+        assert [view.request.client_order_id for view in views.orders(store.exchange, 1)] == []
+        assert len(views.orders(store.exchange, 2)) == 2
+        live_hash, seq = store.exchange.state_hash(), store.sequencer.seq
+    assert (await replay_to(admin, seq)).exchange.state_hash() == live_hash
 
 
 async def test_a_caller_who_has_gone_is_not_served(settings: Settings, admin: Connection) -> None:
