@@ -1,7 +1,6 @@
 """The command line. What changes the exchange goes to the running one; what looks at the past reads the database."""
 
 import asyncio
-import importlib.util
 import os
 import shlex
 import subprocess
@@ -123,7 +122,8 @@ def bench(
 ) -> None:
     """Measure the exchange: book, core, ticks that move prices, funding, journal, signed orders over HTTP."""
     wanted = names or list(BENCHES)
-    unknown = [name for name in wanted if importlib.util.find_spec(f"bench.{name}") is None]
+    benches = compiled.ROOT / "bench"  # no part of the installed package
+    unknown = [name for name in wanted if not (name.isidentifier() and (benches / f"{name}.py").is_file())]
     if unknown:
         raise control.Refused(f"There is no benchmark {', '.join(unknown)}.")
     missed: list[str] = []
@@ -312,6 +312,8 @@ def markets_amend(
     if any(not (name and equals and value) for name, equals, value in pairs):
         raise control.Refused("Terms are given as NAME=VALUE.")
     given = {name: value for name, _, value in pairs}
+    if len(given) < len(pairs):
+        raise control.Refused("A term is given twice.")
     row = _ask(control.AmendMarket(symbol.upper(), given), control.Amended)
     for name, (old, new) in row.changed.items():
         out.print(f"{name}: {old} -> [bold]{new}[/bold]")

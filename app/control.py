@@ -403,6 +403,10 @@ def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
     Raises: Refused with the exchange's words; Unreachable when there is none; Failed.
     """
     path = socket_path(data_dir)
+    try:
+        question = msgspec.json.encode(request) + b"\n"
+    except UnicodeEncodeError as error:
+        raise Refused("What is typed must be UTF-8.") from error
     parts = []
     is_sent = False
     try:
@@ -410,7 +414,7 @@ def ask(data_dir: Path, request: AnyRequest, answer_type: type[T]) -> T:
             line.settimeout(TIMEOUT_S)
             line.connect(str(path))
             is_sent = True
-            line.sendall(msgspec.json.encode(request) + b"\n")
+            line.sendall(question)
             line.settimeout(None)  # passing over a command replays the journal
             while part := line.recv(1 << 16):
                 parts.append(part)

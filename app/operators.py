@@ -76,7 +76,7 @@ class Operator:
         if isinstance(request, control.SetMode):
             return await self._set_mode(request)
         if isinstance(request, control.Keys):
-            return [_key_row(key) for key in await self._store.identity.keys(request.account_id)]
+            return await self._keys(request.account_id)
         if isinstance(request, control.CreateKey):
             return await self._create_key(request)
         if isinstance(request, control.RevokeKey):
@@ -150,10 +150,19 @@ class Operator:
         assert account is not None
         return self._account_row(account, self._symbols())
 
-    async def _create_key(self, request: control.CreateKey) -> control.NewKey:
-        account = views.account(self._store.exchange, request.account_id)
+    async def _keys(self, account_id: int) -> list[control.KeyRow]:
+        if account_id:
+            self._account(account_id)
+        return [_key_row(key) for key in await self._store.identity.keys(account_id)]
+
+    def _account(self, account_id: int) -> views.AccountView:
+        account = views.account(self._store.exchange, account_id)
         if account is None:
-            raise Refused(f"There is no account {request.account_id}.")
+            raise Refused(f"There is no account {account_id}.")
+        return account
+
+    async def _create_key(self, request: control.CreateKey) -> control.NewKey:
+        account = self._account(request.account_id)
         scopes = Scope(0)
         for name in request.scopes:
             if name.upper() not in Scope.__members__:

@@ -40,14 +40,17 @@ class RiskDesk:
     async def amend(self, request: control.AmendMarket) -> control.Amended:
         """Amend a market's terms: at once where that asks for no more margin, else after the notice period.
 
+        What is changed are the terms to come where some wait: the core keeps one amendment of a market, and a fee must not undo a margin
+        that was announced.
         Raises: Refused.
         """
         view = self.market(request.symbol)
-        terms = changed_terms(view.instrument, request.changes) if request.changes else self._table_terms(view)
-        differences = differences_of(view.instrument, terms)
+        sequencer = self._store.sequencer
+        present = opening.listed_terms(sequencer).get(view.market_id, view.instrument)
+        terms = changed_terms(present, request.changes) if request.changes else self._table_terms(view)
+        differences = differences_of(present, terms)
         if not differences:
             return control.Amended(request.symbol, {}, UNCHANGED)
-        sequencer = self._store.sequencer
         reject = await opening.amend(sequencer, view.market_id, terms, sequencer.time_ms)
         if reject is not None:
             raise Refused(reject.value)
@@ -119,7 +122,11 @@ def term_of(name: str, text: str, present: object) -> int | bool | MarkMethod:
     digits = text.replace("_", "")
     if not (digits.isascii() and digits.removeprefix("-").isdigit() and len(digits) <= 19):
         raise Refused(f"{name} must be a whole number, not {text!r}.")
-    return bool(int(digits)) if isinstance(present, bool) else int(digits)
+    if isinstance(present, bool):
+        if digits not in {"0", "1"}:
+            raise Refused(f"{name} must be 1 or 0, not {text!r}.")
+        return digits == "1"
+    return int(digits)
 
 
 def differences_of(old: Instrument, new: Instrument) -> dict[str, tuple[str, str]]:

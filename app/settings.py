@@ -13,6 +13,7 @@ from exchange.limits import BATCH_ORDERS_MAX
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
 
 INSURANCE_SEED_MAX: Final = 10**10
+DIGITS_MAX: Final = 20
 URL_UNREADABLE: Final = "cannot be read as a URL: is a character in its password not percent-encoded?"
 
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
@@ -110,6 +111,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     clock_rate = read.integer("EVERMARK_CLOCK_RATE", default.clock_rate, 1, 1_000)
     if clock_rate != 1 and database_url is not None:
         raise SettingsInvalid("EVERMARK_CLOCK_RATE", "is to rehearse with the embedded database, not with DATABASE_URL")
+    if clock_rate != 1 and feed == "live":
+        raise SettingsInvalid("EVERMARK_CLOCK_RATE", "outruns the prices of real venues: rehearse with another feed")
     return Settings(
         host=read.text("HOST", default.host),
         port=read.integer("PORT", default.port, 0, 65_535),
@@ -165,8 +168,8 @@ class _Reader:
 
     def integer(self, name: str, default: int, least: int, most: int) -> int:
         text = self.text(name, str(default))
-        if not (text.isascii() and text.removeprefix("-").isdigit()):
-            raise SettingsInvalid(name, f"must be a whole number, not {text!r}")
+        if not (text.isascii() and text.removeprefix("-").isdigit()) or len(text) > DIGITS_MAX:
+            raise SettingsInvalid(name, f"must be a whole number, not {text[: 2 * DIGITS_MAX]!r}")
         value = int(text)
         if not least <= value <= most:
             raise SettingsInvalid(name, f"must be between {least} and {most}, not {value}")

@@ -323,6 +323,7 @@ def test_the_insurance_fund_providers_funding_and_liquidations(exchange: Program
         (("accounts", "mode", "99", "cross"), 1, "The account does not exist."),
         (("accounts", "open", " "), 1, "needs the name"),
         (("keys", "create", "99"), 1, "There is no account 99."),
+        (("keys", "list", "99999999999999999999"), 1, "There is no account 99999999999999999999."),
         (("keys", "create", "1", "--scope", "fly"), 1, "There is no scope 'fly'"),
         (("keys", "create", "1", "--network", "nowhere"), 1, "nowhere"),
         (("keys", "create", "1", "--days", "36501"), 2, "36500"),

@@ -194,6 +194,21 @@ async def test_what_may_have_been_done_can_be_repeated(tmp_path: Path, line: lis
     await server.stop()
 
 
+@pytest.mark.spec("CLI-007")
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (["accounts", "open", "\udcff"], "What is typed must be UTF-8."),
+        (["deposit", "1", "5", "\udcff"], "What is typed must be UTF-8."),
+        (["markets", "amend", "USD_BTC_PERP", "tick=1", "tick=2"], "A term is given twice."),
+        (["bench", "../http"], "There is no benchmark ../http."),
+        (["bench", "a.b"], "There is no benchmark a.b."),
+    ],
+)
+async def test_what_cannot_be_meant_is_said_in_words(data_dir: Path, line: list[str], said: str) -> None:
+    assert await asyncio.to_thread(evermark, data_dir, *line) == (1, f"{said}\n")
+
+
 def evermark(data_dir: Path, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", *arguments],

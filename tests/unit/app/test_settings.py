@@ -96,6 +96,19 @@ async def test_a_url_that_only_connecting_finds_wrong_is_named_and_not_shown(res
     assert "pa55" not in "".join(traceback.format_exception(said.value))
 
 
+def test_a_number_without_end_is_no_number() -> None:
+    """CLI-007: Python refuses to read more than 4,300 digits, in words for programmers."""
+    with pytest.raises(SettingsInvalid, match="^PORT must be a whole number, not '9{40}'$"):
+        from_environment({"PORT": "9" * 5_000})
+
+
+@pytest.mark.spec("SIM-007")
+def test_a_fast_clock_is_not_for_prices_of_real_venues() -> None:
+    """They would all be too old for it, and every index halted."""
+    with pytest.raises(SettingsInvalid, match="EVERMARK_CLOCK_RATE outruns"):
+        from_environment({"EVERMARK_CLOCK_RATE": "2", "EVERMARK_FEED": "live"})
+
+
 def test_a_database_of_ones_own_gets_no_insurance_seed_unasked() -> None:
     """LIST-014."""
     own = {"DATABASE_URL": "postgresql://x"}
