@@ -14,13 +14,15 @@ import asyncpg
 import msgspec
 
 from app.candles import MINUTE_MS, SLOTS_KEPT_MS, open_of
-from app.db import candle_rows, payment_rows
+from app.db import activity, candle_rows, payment_rows, position_rows
 from app.db.connect import Connection, connect
 from app.db.liquidation_rows import STEPS, slice_row, step_row
 from app.db.payment_rows import PAYMENTS, OpenPayments
+from app.db.position_rows import Positions
 from app.db.rows import (
     Basis,
     Candle,
+    HeldPosition,
     LedgerEntry,
     StoredDeposit,
     StoredFill,
@@ -28,6 +30,7 @@ from app.db.rows import (
     StoredLiquidation,
     StoredOrder,
     StoredPayment,
+    StoredPosition,
     StoredTrade,
     StoredWithdrawal,
 )
@@ -38,6 +41,7 @@ from app.statistics import Statistics
 from engine.order import OrderStatus, Side
 from exchange.commands import Command, PlaceOrder
 from exchange.events import (
+    AccountOpened,
     BalanceChanged,
     CancelReason,
     DepositRecorded,
@@ -53,6 +57,9 @@ from exchange.events import (
     OrderCancelled,
     OrderReduced,
     OrderTriggered,
+    PositionChanged,
+    PositionDeleveraged,
+    PositionTakenOver,
     Traded,
 )
 from exchange.rejects import Reject
@@ -72,7 +79,7 @@ _CHUNK_ROWS: Final = 500
 _TRADE: Final = "\t".join(["%d"] * 8 + ["%s"])
 _FILL: Final = "\t".join(["%d"] * 4 + ["%s"] + ["%d"] * 8 + ["%s"])
 _ENTRY: Final = "\t".join(["%d"] * 11 + ["%s"])
-_ORDER: Final = "\t".join(["%d"] * 10 + ["%s"] * 2 + ["%d"] * 3 + ["%s", "\\\\x%s", "%s"])
+_ORDER: Final = "\t".join(["%d"] * 10 + ["%s"] * 2 + ["%d"] * 3 + ["%s", "\\\\x%s", "%s", "%s"])
 _FUNDING: Final = "\t".join(["%d"] * 11)
 _PAYMENT: Final = "\t".join(["%d"] * 7)
 _LIQUIDATION: Final = "\t".join(["%d"] * 11)
@@ -95,6 +102,7 @@ _ORDER_COLUMNS: Final = (
     "client_order_id",
     "request",
     "is_liquidation",
+    "is_trigger",
 )
 _MAKE_ORDERS_IN: Final = "CREATE TEMP TABLE IF NOT EXISTS orders_in (LIKE orders) ON COMMIT DELETE ROWS"
 _UPSERT_ORDERS: Final = (
@@ -121,6 +129,8 @@ _WRITTEN: Final = frozenset(
         OptionIndexChanged,
         FundingSettled,
         FundingPaid,
+        AccountOpened,
+        PositionChanged,
         *STEPS,
         *PAYMENTS,
     }
@@ -141,11 +151,14 @@ class Pending:
         "fills",
         "forget_ms",
         "funding",
+        "held",
         "ledger",
         "liquidations",
         "number",
+        "opened",
         "orders",
         "payments",
+        "positions",
         "rows",
         "seq",
         "time_ms",
@@ -169,6 +182,9 @@ class Pending:
         self.liquidations: list[StoredLiquidation] = []
         self.deposits: dict[int, StoredDeposit] = {}
         self.withdrawals: dict[int, StoredWithdrawal] = {}
+        self.held: dict[tuple[int, int], HeldPosition] = {}
+        self.positions: list[StoredPosition] = []
+        self.opened: dict[int, int] = {}
 
 
 @final
@@ -190,6 +206,7 @@ class Projector:
         self._writing: Pending | None = None
         self._open_orders: dict[int, StoredOrder] = {}
         self._open_payments = OpenPayments()
+        self._positions = Positions()
         self._told = asyncio.Event()
         self._hurry = asyncio.Event()
         self._written = asyncio.Event()
@@ -207,6 +224,7 @@ class Projector:
             order = order_from(dict(found))
             self._open_orders[order.order_id] = order
         await self._open_payments.load(connection)
+        await self._positions.restore(connection)
         self.statistics = await candle_rows.restore(connection, row["time_ms"])
         self._task = asyncio.get_running_loop().create_task(self._run(), name="projector")
 
@@ -265,6 +283,8 @@ class Projector:
         if time_ms >= statistics.due_ms:
             self._close_candles(batch, time_ms)
         statistics.time_ms = time_ms
+        positions = self._positions
+        positions.begin()
         for index, event in enumerate(events):
             if type(event) not in _WRITTEN:
                 continue
@@ -272,6 +292,10 @@ class Projector:
                 self._trade(batch, seq, index, time_ms, event)
             elif isinstance(event, BalanceChanged):
                 batch.ledger.append(_entry(seq, index, time_ms, event))
+                if event.trade_id == 0 and event.market_id:
+                    positions.book(event, batch.held)
+            elif isinstance(event, PositionChanged):
+                positions.change(seq, index, time_ms, event, batch.held, batch.positions)
             elif isinstance(event, OrderAccepted):
                 self._accept(batch, seq, time_ms, event)
             elif isinstance(event, _CHANGES):
@@ -285,13 +309,18 @@ class Projector:
             elif isinstance(event, FundingPaid):
                 amounts = (event.market_id, event.amount, event.from_margin)
                 batch.payments.append(StoredPayment(event.account_id, time_ms, seq, index, *amounts))
+                positions.pay(event, batch.held)
             elif isinstance(event, FundingSettled):
                 batch.funding.append(_settlement(seq, index, event))
                 statistics.funding_rates[event.market_id] = event.rate_e12
             elif isinstance(event, STEPS):
                 batch.liquidations.append(step_row(seq, index, time_ms, event))
+                if isinstance(event, PositionTakenOver | PositionDeleveraged):
+                    positions.move(event)
             elif isinstance(event, PAYMENTS):
                 self._pay(batch, seq, time_ms, event)
+            elif isinstance(event, AccountOpened) and not event.is_repeat:
+                batch.opened[event.account_id] = time_ms
             batch.rows += 1
         self._told.set()
 
@@ -354,6 +383,7 @@ class Projector:
     def _trade(self, batch: Pending, seq: int, index: int, time_ms: int, event: Traded) -> None:
         market_id, trade_id, price, qty = event.market_id, event.trade_id, event.price, event.qty
         sign, is_liquidation = event.taker_sign, event.is_liquidation
+        self._positions.trade(event)
         batch.trades.append(StoredTrade(market_id, time_ms, seq, index, trade_id, price, qty, sign, is_liquidation))
         for is_maker, side, account_id, order_id, leaves, fee, pnl in (
             (
@@ -449,6 +479,7 @@ class Projector:
         """Write a batch however often the database goes away. The checkpoint says whether it landed."""
         orders = [_order_line(order) for order in batch.orders.values()]  # now: they change while we wait
         candles = candle_rows.columns_of(batch.candles) if batch.candles else []
+        held = position_rows.columns(batch.held)
         attempt = 0
         while True:
             try:
@@ -457,7 +488,7 @@ class Projector:
                     connection = self._connection = await _connected(self._url)
                     if await connection.fetchval(_CHECKPOINT, NAME) == batch.seq:
                         return
-                await self._write(connection, batch, orders, candles, is_again=attempt > 0)
+                await self._write(connection, batch, orders, candles, held, is_again=attempt > 0)
                 return
             except _HOPELESS as error:
                 raise ProjectionConflict(f"The database refuses the rows: {error}") from error
@@ -476,6 +507,7 @@ class Projector:
         batch: Pending,
         orders: list[str],
         candles: list[list[object]],
+        held: list[list[object]],
         *,
         is_again: bool,
     ) -> None:
@@ -493,6 +525,9 @@ class Projector:
             if batch.forget_ms:
                 await connection.execute(candle_rows.FORGET, batch.forget_ms)
             await payment_rows.write(connection, batch.deposits, batch.withdrawals)
+            if held:
+                await connection.execute(position_rows.UPSERT, *held)
+            await activity.write(connection, batch)
             astuple = msgspec.structs.astuple
             if batch.trades:
                 lines = [_TRADE % astuple(row) for row in batch.trades]
@@ -506,6 +541,7 @@ class Projector:
                 ("funding_settlements", _FUNDING, batch.funding),
                 ("funding_payments", _PAYMENT, batch.payments),
                 ("liquidations", _LIQUIDATION, batch.liquidations),
+                ("closed_positions", position_rows.LINE, batch.positions),
             ):
                 if rows:
                     await connection.copy_to_table(table, source=_chunks([form % astuple(row) for row in rows]))
@@ -535,7 +571,7 @@ async def reset(connection: Connection) -> None:
 def order_from(row: dict[str, object]) -> StoredOrder:
     """A row of the table orders."""
     row = dict(row)
-    del row["client_order_id"]  # stands in the request too
+    del row["client_order_id"], row["is_trigger"]  # stand in the request too
     request, reason, reject = row["request"], row["cancel_reason"], row["reject"]
     assert isinstance(request, bytes)
     row["request"] = _decoder.decode(request)
@@ -606,4 +642,5 @@ def _order_line(order: StoredOrder) -> str:
         request.client_order_id.translate(_ESCAPES),
         _encoder.encode(request).hex(),
         order.is_liquidation,
+        order.is_trigger,
     )

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar, final
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, and_, func, literal, select
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, Table, and_, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.candles import MINUTE_MS, SLOT_MS, grouped, open_of, tier_of
+from app.db.activity import activities, later
 from app.db.candle_rows import candle_from
 from app.db.payment_rows import deposit_from, withdrawal_from
 from app.db.projector import Projector, order_from
 from app.db.rows import (
+    Activity,
     Basis,
     Candle,
     LedgerEntry,
@@ -27,11 +29,14 @@ from app.db.rows import (
     StoredLiquidation,
     StoredOrder,
     StoredPayment,
+    StoredPosition,
     StoredTrade,
     StoredWithdrawal,
 )
 from app.db.tables import (
+    account_activity,
     candles,
+    closed_positions,
     deposits,
     fills,
     funding_payments,
@@ -45,15 +50,19 @@ from app.db.tables import (
 from app.statistics import Statistics
 from engine.order import OrderStatus
 from exchange.commands import PlaceOrder
+from exchange.events import Cause
 
 BIGINT_MAX: Final = 2**63 - 1
 """No id or time beyond it can be in a table; asking the database for one would be an error."""
 TIME_MS_MAX: Final = 10**15
 """Beyond every time there can be."""
 
-Row = TypeVar("Row", StoredTrade, StoredFill, LedgerEntry, StoredFunding, StoredPayment, StoredLiquidation)
+Row = TypeVar(
+    "Row", StoredTrade, StoredFill, LedgerEntry, StoredFunding, StoredPayment, StoredLiquidation, StoredPosition
+)
 _NUMERIC: Final = frozenset(
     {"fee", "pnl", "amount", "balance", "lot_e12", "collected", "paid", "gift", "residue", "from_margin", "value"}
+    | {"entry_value", "exit_value", "funding", "fees"}
 )
 """Columns that come as decimals."""
 
@@ -115,11 +124,13 @@ class Queries:
         if market_id:
             where.append(orders.c.market_id == market_id)
         if statuses:
-            where.append(orders.c.status.in_([status.value for status in statuses]))
+            # Literals: a partial index serves what the planner can prove before it knows the values.
+            kinds = ", ".join(str(status.value) for status in statuses)
+            where.append(literal_column(f"orders.status IN ({kinds})", Boolean))
         if only_filled:
-            where.append(orders.c.filled > 0)
+            where.append(literal_column("orders.filled > 0", Boolean))
         if only_triggers:
-            where.append(orders.c.trigger_price > 0)
+            where.append(orders.c.is_trigger)
         # Rows that memory knows better may fall out of the answer: ask for as many more.
         query = select(orders).where(and_(*where)).limit(limit + len(pending))
         rows = await self._rows(query.order_by(orders.c.updated_ms.desc(), orders.c.order_id.desc()))
@@ -130,7 +141,7 @@ class Queries:
             if (not market_id or order.market_id == market_id)
             and (not statuses or order.status in statuses)
             and (not only_filled or order.filled > 0)
-            and (not only_triggers or order.trigger_price > 0)
+            and (not only_triggers or order.is_trigger)
             and _is_between(order.updated_ms, start_ms, end_ms)
         ]
         found.sort(key=lambda order: (order.updated_ms, order.order_id), reverse=True)
@@ -235,6 +246,53 @@ class Queries:
             and _is_between(row.time_ms, start_ms, end_ms)
         ]
         return await self._merged(table, StoredPayment, where, pending, limit)
+
+    async def closed_positions(
+        self, account_id: int, *, market_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+    ) -> list[StoredPosition]:
+        """Positions of an account that ended, by the time of their end."""
+        table = closed_positions
+        where = [table.c.account_id == account_id, *_between(table, "time_ms", start_ms, end_ms)]
+        if market_id:
+            where.append(table.c.market_id == market_id)
+        pending = [
+            msgspec.structs.replace(row)
+            for batch in self._projector.pending()
+            for row in batch.positions
+            if row.account_id == account_id
+            and market_id in (0, row.market_id)
+            and _is_between(row.time_ms, start_ms, end_ms)
+        ]
+        return await self._merged(table, StoredPosition, where, pending, limit)
+
+    async def activity(self, account_id: int) -> Activity:
+        """When an account was opened and last did what."""
+        found = Activity(account_id)
+        for batch in self._projector.pending():
+            found = later(found, activities(batch).get(account_id, found))
+        for row in await self._rows(select(account_activity).where(account_activity.c.account_id == account_id)):
+            found = later(found, Activity(**row))
+        return found
+
+    async def transfers(self, account_id: int, asset_id: int) -> int:
+        """What came into an account from outside, less what left. Units: money."""
+        causes = (Cause.DEPOSIT, Cause.WITHDRAWAL)
+        pending = {
+            (entry.seq, entry.index): entry.amount
+            for batch in self._projector.pending()
+            for entry in batch.ledger
+            if entry.account_id == account_id and entry.asset_id == asset_id and entry.why in causes
+        }
+        table = ledger_entries
+        kinds = ", ".join(str(cause.value) for cause in causes)
+        where = [
+            table.c.account_id == account_id,
+            table.c.asset_id == asset_id,
+            literal_column(f"ledger_entries.cause IN ({kinds})", Boolean),
+        ]
+        oldest = min(pending, default=(BIGINT_MAX, 0))[0]
+        total = select(func.coalesce(func.sum(table.c.amount), 0).label("total")).where(*where, table.c.seq < oldest)
+        return int((await self._rows(total))[0]["total"]) + sum(pending.values())
 
     async def liquidations(
         self,
@@ -401,7 +459,7 @@ class Queries:
 
 
 def _key(
-    row: StoredTrade | StoredFill | LedgerEntry | StoredFunding | StoredPayment | StoredLiquidation,
+    row: StoredTrade | StoredFill | LedgerEntry | StoredFunding | StoredPayment | StoredLiquidation | StoredPosition,
 ) -> tuple[int, int, int]:
     """Where a row stands among all: two fills of one trade may belong to one account."""
     return row.seq, row.index, int(isinstance(row, StoredFill) and row.is_maker)

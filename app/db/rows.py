@@ -44,6 +44,12 @@ class StoredOrder(msgspec.Struct):
     is_liquidation: bool = False
 
     @property
+    def is_trigger(self) -> bool:
+        """It waited, or waits, for a price."""
+        request = self.request
+        return request.trigger_price > 0 or request.trail > 0 or request.trail_ppm > 0
+
+    @property
     def is_open(self) -> bool:
         """It rests, or waits for its trigger."""
         return self.status is OrderStatus.ACTIVE or self.status is OrderStatus.UNTRIGGERED
@@ -223,3 +229,72 @@ class StoredWithdrawal(msgspec.Struct, frozen=True):
     created_ms: int
     updated_ms: int
     updated_seq: int
+
+
+class HeldPosition(msgspec.Struct):
+    """An open position since its opening. `qty` is signed, `entry_notional` has its sign; the values are of lots in and out.
+
+    `entry_qty` lots came in for `entry_value` (less what of it was taken by a shared loss), others went for `exit_value` and
+    realized `pnl`. What is flat has 0 lots.
+    """
+
+    account_id: int
+    market_id: int
+    qty: int
+    entry_notional: int
+    entry_qty: int
+    entry_value: int
+    exit_value: int
+    pnl: int
+    funding: int
+    fees: int
+    opened_ms: int
+
+
+class Ending(Enum):
+    """How a position's last lots went."""
+
+    TRADE = 0
+    LIQUIDATION = 1  # a slice
+    TAKEOVER = 2
+    DELEVERAGING = 3
+    SETTLEMENT = 4  # the market expired
+
+
+class StoredPosition(msgspec.Struct):
+    """A position that ended at `time_ms`. `qty` lots came in for `entry_value` and went for `exit_value`.
+
+    `sign` is +1 for a long one; pnl = sign x (exit_value - entry_value). `ending` is the value of an `Ending`.
+    """
+
+    account_id: int
+    time_ms: int
+    seq: int
+    index: int
+    market_id: int
+    sign: int
+    qty: int
+    entry_value: int
+    exit_value: int
+    pnl: int
+    funding: int
+    fees: int
+    opened_ms: int
+    ending: int
+
+    @property
+    def how(self) -> Ending:
+        """The ending as a word."""
+        return Ending(self.ending)
+
+
+class Activity(msgspec.Struct):
+    """When an account was opened, and when it last did what; 0: never."""
+
+    account_id: int
+    opened_ms: int = 0
+    order_ms: int = 0
+    trade_ms: int = 0
+    cancellation_ms: int = 0
+    deposit_ms: int = 0
+    withdrawal_ms: int = 0

@@ -167,7 +167,15 @@ orders: Final = Table(
     Column(
         "is_liquidation", Boolean, nullable=False, server_default=text("false")
     ),  # the exchange's own, for the account
+    Column("is_trigger", Boolean, nullable=False, server_default=text("false")),  # waited, or waits, for a price
+    # One for each list of orders, the latest change first.
     Index("ix_orders_account_id_updated_ms", "account_id", "updated_ms", "order_id"),
+    Index("ix_orders_market", "account_id", "market_id", "updated_ms", "order_id"),
+    Index(
+        "ix_orders_ended", "account_id", "status", "updated_ms", "order_id", postgresql_where=text("status IN (1, 2)")
+    ),
+    Index("ix_orders_filled", "account_id", "updated_ms", "order_id", postgresql_where=text("filled > 0")),
+    Index("ix_orders_triggers", "account_id", "updated_ms", "order_id", postgresql_where=text("is_trigger")),
     Index("ix_orders_client_order_id", "account_id", "client_order_id", postgresql_where=text("client_order_id <> ''")),
     # What the projector must hold in memory after a start: open orders.
     Index("ix_orders_open", "order_id", postgresql_where=text("status IN (0, 3)")),
@@ -205,6 +213,7 @@ fills: Final = Table(
     _money("pnl"),
     Column("is_liquidation", Boolean, nullable=False),
     Index("ix_fills_order_id", "order_id"),
+    Index("ix_fills_market", "account_id", "market_id", "time_ms", "seq", "index", "is_maker"),
 )
 
 ledger_entries: Final = Table(
@@ -222,6 +231,8 @@ ledger_entries: Final = Table(
     _big("order_id"),
     _big("trade_id"),
     Column("reference", Text, nullable=False),
+    # What came in from outside and left: DEPOSIT and WITHDRAWAL of Cause in exchange/events.py.
+    Index("ix_ledger_entries_transfers", "account_id", "asset_id", "time_ms", postgresql_where=text("cause IN (5, 6)")),
 )
 
 candles: Final = Table(
@@ -333,6 +344,54 @@ withdrawals: Final = Table(
     Index("ix_withdrawals_open", "withdrawal_id", postgresql_where=text("status IN (0, 1, 3, 4, 6)")),
 )
 
+held_positions: Final = Table(
+    "held_positions",
+    metadata,
+    _big("account_id", key=True),
+    _big("market_id", key=True),
+    _big("qty"),  # 0: flat
+    _money("entry_notional"),
+    _big("entry_qty"),
+    _money("entry_value"),
+    _money("exit_value"),
+    _money("pnl"),
+    _money("funding"),
+    _money("fees"),
+    _big("opened_ms"),
+)
+
+closed_positions: Final = Table(
+    "closed_positions",
+    metadata,
+    _big("account_id", key=True),
+    _big("time_ms", key=True),
+    _big("seq", key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _big("market_id"),
+    _small("sign"),
+    _big("qty"),
+    _money("entry_value"),
+    _money("exit_value"),
+    _money("pnl"),
+    _money("funding"),
+    _money("fees"),
+    _big("opened_ms"),
+    _small("ending"),  # Ending in app/db/rows.py
+    Index("ix_closed_positions_market", "account_id", "market_id", "time_ms", "seq", "index"),
+)
+
+account_activity: Final = Table(
+    "account_activity",
+    metadata,
+    _big("account_id", key=True),
+    _big("opened_ms"),
+    _big("order_ms"),  # when it last did what; 0: never
+    _big("trade_ms"),
+    _big("cancellation_ms"),
+    _big("deposit_ms"),
+    _big("withdrawal_ms"),
+)
+
 # --- the simulated chain ---------------------------------------------------------------------------------------------
 
 chain_head: Final = Table(
@@ -384,4 +443,7 @@ PROJECTIONS: Final = (
     liquidations,
     deposits,
     withdrawals,
+    held_positions,
+    closed_positions,
+    account_activity,
 )

@@ -48,6 +48,8 @@ TABLES = {
     "funding_settlements": "seq, index",
     "funding_payments": "seq, index",
     "liquidations": "seq, index",
+    "held_positions": "account_id, market_id",
+    "closed_positions": "seq, index",
 }
 
 
@@ -80,7 +82,7 @@ async def tables(admin: Connection) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-@pytest.mark.spec("PROJ-008", "PROJ-002")
+@pytest.mark.spec("PROJ-008", "PROJ-002", "PROJ-012")
 async def test_every_event_of_a_life_is_a_row(
     settings: Settings, admin: Connection, life: list[tuple[int, Command]]
 ) -> None:
@@ -121,7 +123,7 @@ async def test_every_event_of_a_life_is_a_row(
     assert await tables(admin) == rows
 
 
-@pytest.mark.spec("PROJ-003", "PROJ-008")
+@pytest.mark.spec("PROJ-003", "PROJ-008", "PROJ-013")
 async def test_memory_and_database_answer_alike(settings: Settings, life: list[tuple[int, Command]]) -> None:
     clock = FakeClock(0)
     async with open_store(replace(settings, projector_interval_ms=60_000), clock=clock) as store:
@@ -138,6 +140,10 @@ async def test_memory_and_database_answer_alike(settings: Settings, life: list[t
                 found.append(await queries.payments(row.account_id, start_ms=middle_ms, limit=50))
                 found.append(await queries.payments(row.account_id, market_id=1, end_ms=middle_ms))
                 found.append(await queries.liquidations(account_id=row.account_id, start_ms=middle_ms))
+                found.append(await queries.closed_positions(row.account_id, limit=7))
+                found.append(await queries.closed_positions(row.account_id, market_id=1, end_ms=middle_ms))
+                found.append(await queries.activity(row.account_id))
+                found.append(await queries.transfers(row.account_id, 1))
             return found
 
         assert store.projector.seq < store.sequencer.seq

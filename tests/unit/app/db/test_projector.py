@@ -10,6 +10,7 @@ from app.candles import DAY_MS, INTERVALS, MINUTE_MS
 from app.db.connect import Connection, connect
 from app.db.projector import Projector
 from app.db.rows import Basis
+from app.db.tables import PROJECTIONS
 from app.faults import ProjectionConflict
 from app.journal import EMPTY, read
 from app.settings import Settings
@@ -214,7 +215,7 @@ async def test_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, 
     await rebuild(settings)
     assert await tables(admin) == incremental
     # The same by hand: emptied by an operator, filled by the next start.
-    await admin.execute("TRUNCATE orders, trades, fills, ledger_entries, candles")
+    await admin.execute(f"TRUNCATE {', '.join(table.name for table in PROJECTIONS)}")
     await admin.execute("UPDATE projector SET seq = 0, time_ms = 0")
     async with open_store(settings, clock=clock):
         pass

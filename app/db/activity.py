@@ -1,0 +1,70 @@
+"""When an account last did what: made of a batch of rows, for the database and for reads of what it does not have yet."""
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from app.db.connect import Connection
+from app.db.rows import Activity
+from engine.order import OrderStatus
+from exchange.events import Cause
+
+if TYPE_CHECKING:
+    from app.db.projector import Pending
+
+_UPSERT: Final = (
+    "INSERT INTO account_activity AS a SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[],"
+    " $5::bigint[], $6::bigint[], $7::bigint[]) ON CONFLICT (account_id) DO UPDATE SET (opened_ms, order_ms, trade_ms,"
+    " cancellation_ms, deposit_ms, withdrawal_ms) = (greatest(a.opened_ms, excluded.opened_ms), greatest(a.order_ms,"
+    " excluded.order_ms), greatest(a.trade_ms, excluded.trade_ms), greatest(a.cancellation_ms, excluded.cancellation_ms),"
+    " greatest(a.deposit_ms, excluded.deposit_ms), greatest(a.withdrawal_ms, excluded.withdrawal_ms))"
+)
+
+
+async def write(connection: Connection, batch: "Pending") -> None:
+    """Write what the accounts of a batch did last."""
+    rows = [msgspec.structs.astuple(row) for row in activities(batch).values()]
+    if rows:
+        await connection.execute(_UPSERT, *[list(column) for column in zip(*rows, strict=True)])
+
+
+def activities(batch: "Pending") -> dict[int, Activity]:
+    """What the accounts of a batch did last, by account. Cost: O(rows)."""
+    found: dict[int, Activity] = {}
+
+    def of(account_id: int) -> Activity:
+        activity = found.get(account_id)
+        if activity is None:
+            activity = found[account_id] = Activity(account_id)
+        return activity
+
+    for account_id, time_ms in batch.opened.items():
+        of(account_id).opened_ms = time_ms
+    for order in batch.orders.values():
+        if order.is_liquidation:
+            continue
+        activity = of(order.account_id)
+        activity.order_ms = max(activity.order_ms, order.created_ms)
+        if order.status is OrderStatus.CANCELLED:
+            activity.cancellation_ms = max(activity.cancellation_ms, order.updated_ms)
+    for fill in batch.fills:
+        of(fill.account_id).trade_ms = fill.time_ms  # they stand in the order of time
+    for entry in batch.ledger:
+        if entry.cause == Cause.DEPOSIT.value:
+            of(entry.account_id).deposit_ms = entry.time_ms
+        elif entry.cause == Cause.WITHDRAWAL.value and entry.amount < 0:
+            of(entry.account_id).withdrawal_ms = entry.time_ms
+    return found
+
+
+def later(one: Activity, other: Activity) -> Activity:
+    """The later time of each kind."""
+    return Activity(
+        one.account_id,
+        max(one.opened_ms, other.opened_ms),
+        max(one.order_ms, other.order_ms),
+        max(one.trade_ms, other.trade_ms),
+        max(one.cancellation_ms, other.cancellation_ms),
+        max(one.deposit_ms, other.deposit_ms),
+        max(one.withdrawal_ms, other.withdrawal_ms),
+    )
