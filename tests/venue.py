@@ -7,7 +7,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar, final
@@ -38,6 +38,17 @@ INDEX_BTC: Final = 1
 DEADLINE_S: Final = 60.0
 RATE: Final = 1_000_000
 """The clock stands, so that no token ever grows back."""
+UNLIMITED: Final[Mapping[str, int]] = dict.fromkeys(
+    (
+        "key_requests_per_s",
+        "key_burst",
+        "account_orders_per_min",
+        "account_cancels_per_min",
+        "stream_connections",
+        "stream_messages_per_s",
+    ),
+    RATE,
+)
 
 T = TypeVar("T")
 
@@ -208,20 +219,17 @@ class Clock:
 
 
 @contextmanager
-def running_venue(settings: Settings) -> Iterator[Venue]:
-    """An exchange with a price for bitcoin, until the block ends."""
+def running_venue(
+    settings: Settings, *, protocol: type[Connection] = Connection, limits: Mapping[str, int] = UNLIMITED
+) -> Iterator[Venue]:
+    """An exchange with a price for bitcoin, until the block ends. `limits` are settings: by default nobody reaches them."""
     clock = Clock()
     settings = replace(
         settings,
         feed="none",
         demo=False,
         insurance_seed_usd=0,
-        key_requests_per_s=RATE,
-        key_burst=RATE,
-        account_orders_per_min=RATE,
-        account_cancels_per_min=RATE,
-        stream_connections=RATE,
-        stream_messages_per_s=RATE,
+        **{**UNLIMITED, **limits},  # type: ignore[arg-type]  # names and numbers of settings
     )
     app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -229,7 +237,7 @@ def running_venue(settings: Settings) -> Iterator[Venue]:
         uvicorn.Config(
             app,
             loop="uvloop",
-            http=Connection,
+            http=protocol,
             **WEBSOCKET,
             access_log=False,
             log_level="warning",

@@ -26,7 +26,7 @@ _SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
     Access.SIGNED: [{"key": [], "signature": []}],
 }
 _FAILURES: Final = {
-    Access.PUBLIC: ("503",),
+    Access.PUBLIC: ("429", "503"),
     Access.KEY: ("401", "403", "429", "503"),
     Access.KEYED_POST: ("401", "403", "408", "413", "429", "503"),
     Access.SIGNED: ("401", "403", "408", "413", "429", "503"),

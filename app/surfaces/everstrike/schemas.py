@@ -457,7 +457,7 @@ REASONS: Final = {
     "405": "The address takes another method.",
     "408": "The timestamp is too old or too far ahead. The envelope's code is 414.",
     "413": "The body is larger than 64 KB.",
-    "429": "Too many requests of this key. Retry-After says how long to wait.",
+    "429": "Too many requests of this address or key, or orders or cancels of this account. Retry-After says how long to wait.",
     "500": "Our fault.",
     "503": "Refused: result names the reject and the field. With reject UNAVAILABLE and Retry-After the exchange does not "
     "take requests now.",
