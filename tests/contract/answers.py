@@ -158,6 +158,8 @@ def read_markets(recorder: Recorder, venue: Venue) -> None:
     for path in ("/pairs", "/time", "/ping"):
         recorder.public(venue, path)
     recorder.public(venue, "/depth", pair=PAIR, limit=2)
+    recorder.public(venue, "/ticker", pair=PAIR)
+    recorder.public(venue, "/ohlcv", pair=PAIR, interval="1m", basis="mark", limit=2)
     for path in ("/trades", "/funding", "/v1/liquidations"):
         recorder.public(venue, path, pair=PAIR, limit=2)
 

@@ -7,6 +7,7 @@ from app.surfaces.everstrike import examples
 from app.surfaces.everstrike.described import PARAMETERS, RESULTS, SCHEMAS, SUMMARIES
 from app.surfaces.everstrike.rows import Access, Row
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, REASONS
+from app.surfaces.everstrike.schemas_charts import BESIDE
 from app.surfaces.everstrike.shapes import Schema
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -95,7 +96,7 @@ def _responses(row: Row) -> Schema:
         "type": "object",
         "properties": {"code": {"const": 200}, "msg": {"type": ["string", "null"]}, "result": RESULTS[row.result]},
         "required": ["code", "msg", "result"],
-        "additionalProperties": False,
+        "additionalProperties": BESIDE.get(row.result, False),
     }
     done: Schema = {"schema": envelope}
     if "answer" in _example(row):

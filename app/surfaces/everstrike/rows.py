@@ -14,6 +14,7 @@ from app.faults import JournalUnavailable, Unavailable
 from app.journal import UNREACHABLE
 from app.problems import Problem
 from app.surfaces.everstrike.answers import failure, problem
+from app.surfaces.everstrike.charts import Charts
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.reading import Reading
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS
@@ -52,7 +53,7 @@ _MARGIN: Final = ("pair", "qty")
 
 def rows(desk: Desk) -> list[Row]:
     """Every address of the surface."""
-    return [*_trading(Trading(desk)), *_reading(Reading(desk))]
+    return [*_trading(Trading(desk)), *_reading(Reading(desk)), *_charts(Charts(desk))]
 
 
 def _trading(handlers: Trading) -> list[Row]:
@@ -97,6 +98,15 @@ def _reading(handlers: Reading) -> list[Row]:
         Row("GET", "/v1/liquidations", public, handlers.liquidations, "liquidations", (), _LIST),
         Row("GET", "/time", public, handlers.time, "time"),
         Row("GET", "/ping", public, handlers.ping, "nothing"),
+    ]
+
+
+def _charts(handlers: Charts) -> list[Row]:
+    public = Access.PUBLIC
+    window = ("interval", "basis", "start", "end", "limit")
+    return [
+        Row("GET", "/ticker", public, handlers.ticker, "ticker", (), ("pair",)),
+        Row("GET", "/ohlcv", public, handlers.ohlcv, "ohlcv", ("pair",), window),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from app.candles import INTERVALS, MINUTE_MS
 from app.db.rows import Basis, Candle
 from app.statistics import Day, Statistics
 from app.surfaces.everstrike.answers import Json
@@ -14,6 +15,12 @@ from exchange.limits import HOUR_MS
 from exchange.views import MarketView
 
 OPTIONS: Final = (InstrumentKind.CALL, InstrumentKind.PUT)
+BASES: Final = {"last": Basis.LAST, "mark": Basis.MARK, "index": Basis.INDEX}
+INTERVAL_WORDS: Final = {
+    **INTERVALS,
+    # As ccxt's class for Everstrike names them.
+    **{f"{minutes}min": minutes * MINUTE_MS for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360)},
+}
 VOLATILITY_DECIMALS: Final = 6
 _NO_DAY: Final = Day(0, 0, 0, 0, 0, 0, 0)
 

@@ -1,0 +1,95 @@
+"""The GET rows of charts: /ticker and /ohlcv."""
+
+from typing import Final, TypeVar, final
+
+import msgspec
+from litestar.types import Receive
+
+from app import forms, wire
+from app.candles import MINUTE_MS, SLOT_MS, SLOTS_KEPT_MS, filled, open_of
+from app.door import Answer, Request
+from app.problems import Malformed
+from app.surfaces.everstrike.answers import Json, success
+from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.reading import limit_of
+from app.surfaces.everstrike.tickers import BASES, INTERVAL_WORDS, Tickers, candle_json, subject_of
+
+T = TypeVar("T")
+
+CANDLES: Final = 250
+DEFAULT_INTERVAL: Final = "5m"
+DEFAULT_BASIS: Final = "last"
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@final
+class Charts:
+    """The handlers."""
+
+    __slots__ = ("_desk", "_tickers")
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._tickers = Tickers(desk)
+
+    async def ticker(self, request: Request, _receive: Receive) -> Answer:
+        """GET /ticker: of one pair or of all, in the envelope and, as Everstrike's own client reads it, beside it."""
+        desk = self._desk
+        name = forms.decode_query(request.query).get("pair")
+        pairs = [desk.pairs.need(name)] if name else desk.pairs.all()
+        found = {pair.name: msgspec.Raw(_encode(self._tickers.ticker(pair))) for pair in pairs}
+        return Answer(_encode({"code": 200, "msg": None, "result": found, **found}))
+
+    async def ohlcv(self, request: Request, _receive: Receive) -> Answer:
+        """GET /ohlcv: oldest first, gaps filled flat, up to the running candle."""
+        desk = self._desk
+        query = forms.decode_query(request.query)
+        pair = desk.pairs.need(forms.needed(query, "pair"))
+        interval_ms = chosen(query, "interval", INTERVAL_WORDS, DEFAULT_INTERVAL)
+        basis = chosen(query, "basis", BASES, DEFAULT_BASIS)
+        queries = desk.queries
+        times = times_of(query, interval_ms, queries.statistics.time_ms)
+        subject = subject_of(pair, basis)
+        rows: list[Json] = []
+        if subject is not None and times:
+            basis, subject_id = subject  # an option's index is its own
+            candles = await queries.candles(
+                subject_id, basis=basis, interval_ms=interval_ms, start_ms=times[0], end_ms=times[-1]
+            )
+            before = None
+            if not candles or candles[0].open_ms > times[0]:
+                before = await queries.candle_before(subject_id, basis, times[0])
+            rows = [
+                candle_json(candle, pair) for candle in filled(candles, before, interval_ms=interval_ms, times=times)
+            ]
+        return success(rows)
+
+
+def times_of(query: dict[str, str], interval_ms: int, now_ms: int) -> range:
+    """When the candles begin that are asked for: those that `start` and `end` lie in and those between.
+
+    With more than `limit` of them it is the last ones, but the first ones where only `start` is given. Raises: Malformed.
+    """
+    limit = limit_of(query, CANDLES)
+    start, end = query.get("start"), query.get("end")
+    last_ms = open_of(min(wire.time_ms(end, "end"), now_ms) if end else now_ms, interval_ms)
+    first_ms = last_ms - (limit - 1) * interval_ms
+    if start:
+        start_ms = open_of(wire.time_ms(start, "start"), interval_ms)
+        if end:
+            first_ms = max(first_ms, start_ms)
+        else:
+            first_ms = start_ms
+            last_ms = min(last_ms, start_ms + (limit - 1) * interval_ms)
+    if interval_ms == SLOT_MS:
+        first_ms = max(first_ms, open_of(now_ms, MINUTE_MS) - SLOTS_KEPT_MS)
+    return range(first_ms, last_ms + 1, interval_ms)
+
+
+def chosen(query: dict[str, str], name: str, words: dict[str, T], default: str) -> T:
+    """What a word of a parameter means. Raises: Malformed."""
+    found = words.get(query.get(name) or default)
+    if found is None:
+        raise Malformed(name, f"{name} must be one of {', '.join(words)}.")
+    return found
