@@ -1,9 +1,12 @@
-"""A wire between client and database that can be cut, or let the question through and keep the answer."""
+"""Wires that fail: between client and database, and between client and exchange."""
 
 import asyncio
 import contextlib
+import random
 import shutil
 import tempfile
+from collections import Counter
+from enum import Enum
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -91,3 +94,101 @@ class Proxy:
                     await writer.drain()
         if are_answers or not self.is_silent:
             writer.close()
+
+
+class Fate(Enum):
+    """What becomes of a request, as the line decides."""
+
+    PASSES = 0
+    LOST = 1
+    """It never arrives, and the line is cut."""
+    CUT = 2
+    """A part of it arrives, and the line is cut."""
+    UNHEARD = 3
+    """It arrives, and the line is cut at once."""
+    ANSWER_LOST = 4
+    """It is answered, and the line is cut instead."""
+    ANSWER_CUT = 5
+    """A part of the answer comes back, and the line is cut."""
+    SILENCE = 6
+    """It is answered, and nothing comes back, ever."""
+
+
+class LossyLine:
+    """Stands before an HTTP server and loses requests and answers as the dice say. One request at a time on a connection."""
+
+    def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int]) -> None:
+        self.port = 0
+        self.met: Counter[Fate] = Counter()
+        """How many requests met which fate."""
+        self._target = port
+        self._dice = dice
+        self._fates = list(weights)
+        self._weights = list(weights.values())
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "LossyLine":
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_writer: asyncio.StreamWriter | None = None
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            while await self._carry(await http_message(reader), far_reader, far_writer, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            for one in (writer, far_writer):
+                if one is not None:
+                    one.close()
+
+    async def _carry(
+        self, request: bytes, answers: asyncio.StreamReader, far: asyncio.StreamWriter, near: asyncio.StreamWriter
+    ) -> bool:
+        """Let one request meet its fate; False when that is the end of the line."""
+        fate = self._dice.choices(self._fates, self._weights)[0]
+        self.met[fate] += 1
+        if fate is Fate.LOST:
+            return False
+        far.write(request[: self._dice.randrange(1, len(request))] if fate is Fate.CUT else request)
+        await far.drain()
+        if fate in (Fate.CUT, Fate.UNHEARD):
+            return False
+        answer = await http_message(answers)
+        if fate is Fate.SILENCE:
+            return True
+        if fate is Fate.ANSWER_CUT:
+            near.write(answer[: self._dice.randrange(1, len(answer))])
+            await near.drain()
+        if fate is not Fate.PASSES:
+            return False
+        near.write(answer)
+        await near.drain()
+        return True
+
+
+async def http_message(reader: asyncio.StreamReader) -> bytes:
+    """A request or an answer with a length. Raises: IncompleteReadError where it ends early."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lowered = head.lower()
+    at = lowered.find(b"\r\ncontent-length: ")
+    if at < 0:
+        return head
+    length = int(lowered[at + 18 : lowered.find(b"\r\n", at + 2)])
+    return head + await reader.readexactly(length)
