@@ -35,7 +35,7 @@ class Queues:
 def ranked(market: Market, sign: int) -> list[Holding]:
     """List the positions of one side of a market in the order of deleveraging. Cost: O(n log n) of the positions there."""
     ranks: list[Rank] = []
-    for account_id, holding in market.holdings.items():
+    for account_id, holding in sorted(market.holdings.items()):
         position = holding.position
         if position.qty * sign > 0:
             notional = abs(position.qty) * market.mark_value

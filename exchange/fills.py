@@ -86,7 +86,7 @@ def meet_self(state: State, maker_holding: Holding, maker: Order, taker: Order, 
         maker.leaves = maker_lost
         resting.end(state, maker_holding, maker, reason, out)
     elif maker_lost:
-        resting.lose(maker_holding, maker, maker_lost)
+        resting.lose(state, maker_holding, maker, maker_lost)
         out.append(OrderReduced(maker.order_id, maker.account_id, market.market_id, maker.leaves, reason))
     if taker_lost and taker.leaves:
         out.append(OrderReduced(taker.order_id, taker.account_id, market.market_id, taker.leaves, reason))
@@ -115,7 +115,7 @@ def settle(
         exchange_spot(state, maker_holding, maker, taker_holding, taker, qty, trade_id, out)
     else:
         exchange_position(state, maker_holding, maker, taker_holding, taker, qty, trade_id, out)
-    resting.lose(maker_holding, maker, qty)
+    resting.lose(state, maker_holding, maker, qty)
     if maker.leaves == 0:
         resting.unlist(state, maker_holding, maker, 0)
         resting.forget(state, maker_holding.account, maker, COMPLETED)

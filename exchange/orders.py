@@ -432,7 +432,7 @@ def amend(state: State, command: AmendOrder, time_ms: int, out: list[Event]) -> 
     if order.level is None:
         amend_waiting(state, holding, order, command, leaves, price, time_ms, out)
     elif price == order.price and leaves < order.leaves:
-        amend_in_place(holding, order, leaves, time_ms, out)
+        amend_in_place(state, holding, order, leaves, time_ms, out)
     else:
         amend_in_book(state, holding, order, leaves, price, time_ms, out)
 
@@ -505,11 +505,11 @@ def amend_waiting(
     fire(state, time_ms, out)
 
 
-def amend_in_place(holding: Holding, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
+def amend_in_place(state: State, holding: Holding, order: Order, leaves: int, time_ms: int, out: list[Event]) -> None:
     """Make a resting order smaller: it keeps its place."""
     lots = order.leaves - leaves
     holding.market.book.reduce(order, leaves)
-    resting.lose(holding, order, lots)
+    resting.lose(state, holding, order, lots)
     order.time_ms = time_ms
     out.append(_amended(holding.market, order, 0, keeps_place=True))
 

@@ -113,6 +113,7 @@ def unlist(state: State, holding: Holding, order: Order, lots: int) -> None:
     del holding.orders[order.order_id]
     if order.reduce_only:
         holding.reduce_only_count -= 1
+        touch(state, holding)  # as in `lose`
     if lots:
         margins.recount(holding, order, -lots)
     if order.oco:
@@ -128,11 +129,15 @@ def unlist(state: State, holding: Holding, order: Order, lots: int) -> None:
         del state.quoting[account_id]
 
 
-def lose(holding: Holding, order: Order, lots: int) -> None:
+def lose(state: State, holding: Holding, order: Order, lots: int) -> None:
     """Take `lots` that a resting order lost, by a fill or otherwise, out of its holding's sums."""
     margins.recount(holding, order, -lots)
     if holding.market.is_spot:
         relock(holding)
+    if order.reduce_only:
+        touch(
+            state, holding
+        )  # what the side's other orders open counts at the mean price, which may be worse without it
 
 
 def forget(state: State, account: Account, order: Order, status: OrderStatus) -> None:
@@ -187,7 +192,7 @@ def reduce(state: State, holding: Holding, order: Order, *, lots: int, reason: C
     leaves = order.leaves - lots
     if order.level is not None:
         holding.market.book.reduce(order, leaves)
-        lose(holding, order, lots)
+        lose(state, holding, order, lots)
     else:
         order.leaves = leaves
     out.append(OrderReduced(order.order_id, order.account_id, holding.market.market_id, leaves, reason))

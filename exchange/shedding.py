@@ -39,10 +39,18 @@ def shed(state: State, account: Account, out: list[Event]) -> None:
 
 
 def shed_kin(state: State, holding: Holding, out: list[Event]) -> None:
-    """Shed what the owner's other accounts no longer carry since this one's order made the owner's size larger."""
-    for other in holding.kin:
-        if other is not holding and other.orders:
-            shed(state, other.account, out)
+    """Shed what the owner's other accounts no longer carry since this one's order made the owner's size larger, by account id.
+
+    The order of `kin` is history that no journal and no snapshot keeps: a test order adds to it.
+    """
+    others = [other for other in holding.kin if other is not holding and other.orders]
+    others.sort(key=_account_id)
+    for other in others:
+        shed(state, other.account, out)
+
+
+def _account_id(holding: Holding) -> int:
+    return holding.account.account_id
 
 
 def assets_with_orders(account: Account) -> list[int]:

@@ -412,7 +412,7 @@ class Market:
 class Holding:
     """What one account has in one market: its position, its resting orders with their sums, its waiting triggers.
 
-    `kin` are the holdings of all of the owner's accounts in the market, this one included.
+    `kin` are the holdings of all of the owner's accounts in the market, this one included, in no order that a snapshot keeps.
     Derived: `buys` and `sells` with `stamp`, the market's when they were made, or -1 when they must be made anew; the counts;
     `watch_low` and `watch_high`, the prices at which the watch wakes its scope (0: none); `locked_base` and `locked_quote`, what a spot market's orders hold locked in the account's balances.
     """

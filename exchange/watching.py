@@ -156,8 +156,9 @@ def _add_position(reach: Reach, *, has_orders: bool) -> None:
             reach.fall += worth
         else:
             reach.rise += 3 * worth
+            # The slope's part grows with the square: while the underlying at most doubles, (1 + t)^2 - 1 <= 3 t.
             slope = market.maintenance_slope * margins.owner_size(holding)
-            rate = market.instrument.short_maintenance_ppm * PPM_TO_RATE + 2 * min(slope, RATE_SCALE)
+            rate = market.instrument.short_maintenance_ppm * PPM_TO_RATE + 3 * min(slope, RATE_SCALE)
             reach.underlying += div_up(worth * rate, RATE_SCALE)
     elif qty > 0:
         reach.fall += worth
@@ -171,13 +172,28 @@ def _rate_max(holding: Holding, *, is_initial: bool) -> int:
     size = margins.owner_size(holding)
     if is_initial and holding.account.is_isolated:
         return RATE_SCALE
-    rate = market.initial_rate if is_initial else market.maintenance_rate
-    slope = market.initial_slope if is_initial else market.maintenance_slope
-    schedule = market.initial_tiers if is_initial else market.maintenance_tiers
-    rate += _funding_rate_max(market) + slope * size
-    if schedule:
-        rate += tier_rate(schedule, size)
+    if is_initial:
+        return _initial_rate_max(market, size + _size_beside(holding))
+    rate = market.maintenance_rate + _funding_rate_max(market) + market.maintenance_slope * size
+    if market.maintenance_tiers:
+        rate += tier_rate(market.maintenance_tiers, size)
     return min(rate, RATE_SCALE)
+
+
+def _initial_rate_max(market: Market, size: int) -> int:
+    """Return the most that a future's initial margin can be of its notional for an owner of a size, at 10^17."""
+    rate = market.initial_rate + _funding_rate_max(market) + market.initial_slope * size
+    if market.initial_tiers:
+        rate += tier_rate(market.initial_tiers, size)
+    return min(rate, RATE_SCALE)
+
+
+def _size_beside(holding: Holding) -> int:
+    """Return what resting orders can add to the owner's size: they make the position's margin dearer too. Units: money."""
+    market = holding.market
+    margins.refresh(holding)
+    largest = max(margins.size_of_orders(market, holding.buys), margins.size_of_orders(market, holding.sells))
+    return largest + margins.resting_of_kin(holding)
 
 
 def _add_orders(reach: Reach) -> None:
@@ -192,6 +208,12 @@ def _add_orders(reach: Reach) -> None:
     sells = holding.sells.qty * unit_value
     reach.fall += buys
     reach.rise += buys + 2 * sells
+    if holding.account.is_isolated and holding.position.qty and not holding.market.is_option:
+        size = margins.owner_size(holding)
+        dearer = _initial_rate_max(holding.market, size + _size_beside(holding)) - _initial_rate_max(
+            holding.market, size
+        )
+        reach.rise += div_up(abs(holding.position.qty) * unit_value * dearer, RATE_SCALE)
 
 
 def _spread(slack: int, reaches: list[Reach]) -> bool:
@@ -226,7 +248,7 @@ def _set_alarms(reach: Reach, slack: int, total: int) -> None:
         holding.watch_high = high
     if reach.underlying:
         underlying = market.underlying_value // market.unit_value
-        top = underlying + underlying * slack // total
+        top = underlying + underlying * min(slack, total) // total
         watch.move_underlying(account_id, holding.watch_underlying, top)
         holding.watch_underlying = top
 
