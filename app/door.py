@@ -9,7 +9,7 @@ from typing import Any, Final, final
 
 from litestar.types import Receive, Send
 
-from app.forms import BODY_MAX
+from app.forms import BODY_MAX, Form
 from app.problems import Denial, Denied, Malformed
 
 Header = tuple[bytes, bytes]
@@ -20,11 +20,15 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 
 @final
 class Request:
-    """What a handler needs of a request: one scan of its headers. `length` is what it announces, 0 for nothing."""
+    """What a handler needs of a request: one scan of its headers. `length` is what it announces, 0 for nothing.
 
-    __slots__ = ("address", "api_key", "length", "query", "signature")
+    `form` is there instead of a body when the request came over a socket whose owner proved to have the key's secret.
+    """
+
+    __slots__ = ("address", "api_key", "form", "length", "query", "signature")
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.form: Form | None = None
         self.length = 0
         self.api_key = b""
         self.signature = b""
@@ -38,6 +42,13 @@ class Request:
                 self.signature = value
             elif name == b"content-length":
                 self.length = int(value)
+
+    @classmethod
+    def of_socket(cls, api_key: str, address: str, form: Form) -> "Request":
+        """A request that came over such a socket."""
+        request = cls({"query_string": b"", "client": (address, 0), "headers": ((b"x-api-key", api_key.encode()),)})
+        request.form = form
+        return request
 
 
 @final

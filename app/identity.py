@@ -109,6 +109,10 @@ class Identity:
             return None
         return key
 
+    def accounts(self) -> set[int]:
+        """The accounts that have a key in force."""
+        return {key.account_id for key in self._keys.values()}
+
     def user(self, owner_id: int) -> User | None:
         """Who owns accounts under this number."""
         return self._users.get(owner_id)

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock = steady_clock) -> Litestar:
     """The exchange as an ASGI application. Its start opens the store, and its end closes it.
 
-    While it runs, `app.state.store` is the store.
+    While it runs, `app.state.store` is the store and `app.state.stream` the stream.
     """
     written: Document = {
         "paths": {},
@@ -66,7 +66,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:
                 app.register(route(row, handlers[row.path]))
-            async with streaming(store, desk, settings) as stream:
+            async with streaming(store, desk, table, settings) as stream:
+                app.state.stream = stream
                 app.asgi_handler = Shortcut(handlers, app.asgi_handler, stream)
                 async with prices(store, settings, clock) as feed, operated(store, settings, feed.health):
                     settle_memory()

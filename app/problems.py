@@ -30,6 +30,7 @@ class Denial(Enum):
     UNKNOWN_KEY = "The API key is unknown, expired or revoked."
     ADDRESS = "The API key may not be used from this address."
     NO_SIGNATURE = "The x-signature header is missing."
+    NO_AUTH = "Orders over the socket need the operation auth first."
     SIGNATURE = "The signature does not match the request body."
     SCOPE = "The API key lacks the scope that this request needs."
     TIMESTAMP_OLD = "The timestamp is too old."

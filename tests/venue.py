@@ -21,6 +21,7 @@ from app.connections import Connection
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store
+from app.stream.application import Application
 from app.stream.socket import WEBSOCKET
 from exchange.commands import Command, Deposit, OpenAccount, SetMarginMode, Tick, UpdateIndexPrice
 from exchange.events import AccountOpened, CommandRejected, Event
@@ -107,9 +108,12 @@ class Client:
 class Venue:
     """A running exchange."""
 
-    def __init__(self, url: str, store: Store, loop: asyncio.AbstractEventLoop, clock: "Clock") -> None:
+    def __init__(
+        self, url: str, store: Store, stream: Application, loop: asyncio.AbstractEventLoop, clock: "Clock"
+    ) -> None:
         self.url = url
         self.store = store
+        self.stream = stream
         self.clock = clock
         self.http = requests.Session()
         self._loop = loop
@@ -261,7 +265,9 @@ def running_venue(
     try:
         assert ready.wait(DEADLINE_S), "the exchange did not start"
         assert server.started, "the exchange could not start"
-        venue = Venue(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.store, loops[0], clock)
+        venue = Venue(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.store, app.state.stream, loops[0], clock
+        )
         venue.price(PRICE)
         yield venue
     finally:

@@ -11,16 +11,16 @@ from typing import Any, Final, final
 import msgspec
 from litestar.types import Receive, Send
 
+from app import wire
 from app.auth import Key, Scope, need
 from app.clock import Clock
-from app.door import Answer
 from app.faults import Unavailable
 from app.limits import name_of
 from app.problems import Denial, Denied, Malformed, Problem
 from app.rate import Bucket, Table, fill_ms
 from app.stream import messages
 from app.stream.client import Client
-from app.stream.frames import POLICY
+from app.stream.entry import Entry
 from app.stream.hub import Hub
 from app.stream.messages import answered, message
 from app.stream.ring import NEVER
@@ -29,9 +29,8 @@ from app.stream.topics import Topic
 from app.surfaces.everstrike.answers import failure, problem
 from app.surfaces.everstrike.desk import Desk
 
-REFUSED_MAX: Final = 100
-"""So many messages in a row refused for their rate, and the client is let go."""
 CONTENT_WORDS: Final = "content must not be empty."
+MESSAGE_WORDS: Final = 'A message must be JSON: {"op": ..., "content": ...}.'
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +52,20 @@ class Credentials(msgspec.Struct):
     categories: list[str] = []
 
 
+class Signed(msgspec.Struct):
+    """What proves that a client has its key's secret: the signature of `timestamp=...`, as REST signs a body."""
+
+    api_key: str
+    timestamp: msgspec.Raw
+    signature: str
+    since: int | None = None
+    index: int | None = None
+    categories: list[str] = []
+
+
 _told = msgspec.json.Decoder(Told).decode
 _word = msgspec.json.Decoder(str).decode
+_signed = msgspec.json.Decoder(Signed).decode
 _credentials = msgspec.json.Decoder(str | Credentials).decode
 
 Operation = Callable[[Client, Told], None]
@@ -71,23 +82,26 @@ class Application:
         "_connections",
         "_connections_max",
         "_desk",
-        "_hub",
+        "_entry",
         "_operations",
         "_steady_ms",
+        "hub",
     )
 
     def __init__(
         self,
         hub: Hub,
         desk: Desk,
+        entry: Entry,
         steady_ms: Clock,
         *,
         connections_max: int,
         messages_per_s: int,
         categories_max: int,
     ) -> None:
-        self._hub = hub
+        self.hub = hub
         self._desk = desk
+        self._entry = entry
         self._steady_ms = steady_ms
         self._connections_max = connections_max
         self._categories_max = categories_max
@@ -108,6 +122,7 @@ class Application:
             "subscriptions": self._subscriptions,
             "status": self._status,
             "auth_api": self._auth_api,
+            "auth": self._auth,
         }
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -121,13 +136,13 @@ class Application:
             await _turn_away(send, self._connections_max)
             return
         self._connections[name] = self._connections.get(name, 0) + 1
-        client = Client(found, name, address, self._hub.now_s)
+        client = Client(found, name, address, self.hub.now_s)
         try:
             await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-            self._hub.join(client)
+            self.hub.join(client)
             await self._serve(client, receive)
         finally:
-            self._hub.leave(client)
+            self.hub.leave(client)
             self._connections[name] -= 1
             if not self._connections[name]:
                 del self._connections[name]
@@ -143,26 +158,36 @@ class Application:
     def _take(self, client: Client, data: bytes | str) -> None:
         """Do what a message asks for, and answer."""
         told: Told | None = None
+        category = messages.ERROR
         try:
-            self._knock(client)
-            told = _read(data)
-            operation = self._operations.get(told.op)
-            if operation is None:
-                raise Malformed("op", f"op must be one of {', '.join(self._operations)}.", "UNKNOWN_OP")
+            told = _told_in(data)
+            is_entry = told is not None and told.op in self._entry
+            if not (is_entry and client.is_signed):  # orders of such clients have limits of their own
+                self._knock(client)
+            if told is None:
+                raise Malformed("message", MESSAGE_WORDS, "INVALID_MESSAGE")
             if bytes(told.content) in _EMPTY:
                 raise Malformed("content", CONTENT_WORDS, "MISSING_FIELD")
+            if is_entry:
+                category = messages.RESPONSE
+                self._entry.take(client, told.op, told.content, told.id)
+                return
+            operation = self._operations.get(told.op)
+            if operation is None:
+                raise Malformed(
+                    "op", f"op must be one of {', '.join((*self._operations, *self._entry))}.", "UNKNOWN_OP"
+                )
             operation(client, told)
-        except Problem as fault:
-            self._refuse(client, told, problem(fault))
-        except Unavailable as fault:
-            self._refuse(client, told, problem(fault))
+            client.judge(200)
+            return
+        except (Problem, Unavailable) as fault:
+            answer = problem(fault)
         except Exception:
             _log.exception("a message of the stream failed")
-            self._refuse(client, told, failure(500, "Something went wrong on our side."))
-
-    def _refuse(self, client: Client, told: Told | None, answer: Answer) -> None:
+            answer = failure(500, "Something went wrong on our side.")
         op, mark = (None, None) if told is None else (told.op, told.id)
-        client.send(answered("error", answer, op, mark))
+        client.send(answered(category, answer, op, mark))
+        client.judge(answer.status)
 
     def _knock(self, client: Client) -> None:
         """Take a token of the address's and one of the account's. Raises: Denied."""
@@ -171,11 +196,7 @@ class Application:
         if not wait_ms and client.key is not None:
             wait_ms = self._accounts.find(client.key.account_id, now_ms).take(now_ms)
         if wait_ms:
-            client.refused += 1
-            if client.refused > REFUSED_MAX:
-                client.end(POLICY, Denial.RATE.value)
             raise Denied(Denial.RATE, wait_ms / 1_000)
-        client.refused = 0
 
     # --- subscriptions -----------------------------------------------------------------------------------------------
 
@@ -183,13 +204,13 @@ class Application:
         text = _text(told)
         if text in messages.EXTRAS:
             client.extras |= {text}
-            client.send(message("subscribed", None, text))
+            client.send(message(messages.SUBSCRIBED, None, text))
             return
         self._subscribe(client, [self._topic(text)], text)
 
     def _sub_pair(self, client: Client, told: Told) -> None:
-        channel = self._hub.channel(_text(told))
-        topics = [channel.topics[category] for category in messages.DOCUMENTED]
+        channel = self.hub.channel(_text(told))
+        topics = [topic for category in messages.DOCUMENTED if (topic := channel.topic(category)) is not None]
         self._subscribe(client, topics, [topic.name for topic in topics])
 
     def _subscribe(self, client: Client, topics: list[Topic], result: object) -> None:
@@ -197,22 +218,22 @@ class Application:
         if len(client.topics) + added > self._categories_max:
             most = self._categories_max
             raise Malformed("content", f"A client has at most {most} public categories.", "TOO_MANY_CATEGORIES")
-        client.send(message("subscribed", topics[0].channel.pair.name, result))
+        client.send(message(messages.SUBSCRIBED, topics[0].channel.pair.name, result))
         for topic in topics:
-            self._hub.subscribe(client, topic)
+            self.hub.subscribe(client, topic)
 
     def _unsub(self, client: Client, told: Told) -> None:
         text = _text(told)
         if text in messages.EXTRAS:
             client.extras -= {text}
-            client.send(message("unsubscribed", None, text))
+            client.send(message(messages.UNSUBSCRIBED, None, text))
             return
         topic = self._topic(text)
-        self._hub.unsubscribe(client, topic)
-        client.send(message("unsubscribed", topic.channel.pair.name, text))
+        self.hub.unsubscribe(client, topic)
+        client.send(message(messages.UNSUBSCRIBED, topic.channel.pair.name, text))
 
     def _unsub_pair(self, client: Client, told: Told) -> None:
-        channel = self._hub.channel(_text(told))
+        channel = self.hub.channel(_text(told))
         found = [topic for topic in client.topics if topic.channel is channel]
         self._unsubscribe(client, found, channel.pair.name)
 
@@ -221,17 +242,17 @@ class Application:
 
     def _unsubscribe(self, client: Client, topics: list[Topic], pair: str | None) -> None:
         for topic in topics:
-            self._hub.unsubscribe(client, topic)
-        client.send(message("unsubscribed", pair, [topic.name for topic in topics]))
+            self.hub.unsubscribe(client, topic)
+        client.send(message(messages.UNSUBSCRIBED, pair, [topic.name for topic in topics]))
 
     def _subscriptions(self, client: Client, _told: Told) -> None:
-        client.send(message("subscriptions", None, [topic.name for topic in client.topics]))
+        client.send(message(messages.SUBSCRIPTIONS, None, [topic.name for topic in client.topics]))
 
     def _topic(self, text: str) -> Topic:
         """The topic that `PAIR:category` names. Raises: Malformed."""
         name, _, category = text.partition(":")
-        channel = self._hub.channel(name)
-        topic = channel.topics.get(category)
+        channel = self.hub.channel(name)
+        topic = channel.topic(category)
         if topic is None:
             known = ", ".join(messages.PUBLIC)
             raise Malformed("content", f"content must be PAIR:category, with one of {known}.", "UNKNOWN_CATEGORY")
@@ -244,7 +265,7 @@ class Application:
             "authenticated": client.key is not None,
             "subscriptions": len(client.topics),
         }
-        client.send(message("ok", None, result))
+        client.send(message(messages.OK, None, result))
 
     # --- who it is ---------------------------------------------------------------------------------------------------
 
@@ -255,9 +276,26 @@ class Application:
             raise Malformed("content", "content must be an API key, or an object with api_key.") from None
         given = Credentials(content) if isinstance(content, str) else content
         key = self._desk.guard.admit(given.api_key.encode(), client.address)
-        self._enter(client, key, given)
+        self._enter(client, key, given, is_signed=False)
 
-    def _enter(self, client: Client, key: Key, given: Credentials) -> None:
+    def _auth(self, client: Client, told: Told) -> None:
+        """Let a client in that proves to have its key's secret: it may send orders as well."""
+        try:
+            given = _signed(told.content)
+            stamp = bytes(given.timestamp)
+            text = _word(stamp) if stamp[:1] == b'"' else stamp.decode()
+        except msgspec.DecodeError:
+            raise Malformed("content", "content must be an object with api_key, timestamp and signature.") from None
+        guard = self._desk.guard
+        key = guard.admit(given.api_key.encode(), client.address)
+        signature = given.signature.encode()
+        guard.verify(key, signature, f"timestamp={text}".encode())
+        timestamp_ms = wire.time_ms(text, "timestamp")
+        guard.check_time(timestamp_ms, None)
+        guard.check_first(signature, timestamp_ms)
+        self._enter(client, key, Credentials(given.api_key, given.since, given.index, given.categories), is_signed=True)
+
+    def _enter(self, client: Client, key: Key, given: Credentials, *, is_signed: bool) -> None:
         """Let a client watch its account. Raises: Problem."""
         need(key, Scope.READ)
         wanted = frozenset(given.categories)
@@ -265,15 +303,16 @@ class Application:
             known = ", ".join(sorted(messages.EXTRAS))
             raise Malformed("categories", f"categories may hold {known}.", "UNKNOWN_CATEGORY")
         is_there = client.key is not None and client.key.account_id == key.account_id
-        if not is_there and self._hub.watching(key.account_id) >= self._connections_max:
+        if not is_there and self.hub.watching(key.account_id) >= self._connections_max:
             words = f"An account has at most {self._connections_max} connections."
             raise Malformed("content", words, "TOO_MANY_CONNECTIONS")
-        self._hub.attach(client, key)
+        self.hub.attach(client, key)
+        client.is_signed = is_signed
         client.extras |= wanted
-        result = {"seq": self._desk.sequencer.seq, "customer_id": key.customer_id}
-        client.send(message("authenticated", None, result))
+        result = {"seq": self._desk.sequencer.seq, "customer_id": key.customer_id, "may_trade": is_signed}
+        client.send(message(messages.AUTHENTICATED, None, result))
         if given.since is not None:
-            from_seq = self._hub.resume(client, given.since, NEVER if given.index is None else given.index)
+            from_seq = self.hub.resume(client, given.since, NEVER if given.index is None else given.index)
             if from_seq is not None:
                 words = f"Not all that happened after {given.since} is still there. Read the account anew."
                 gap = {"reject": "GAP", "field": "since", "from_seq": from_seq}
@@ -283,13 +322,12 @@ class Application:
 _EMPTY: Final = frozenset({b"", b'""', b"null", b"{}", b"[]"})
 
 
-def _read(data: bytes | str) -> Told:
-    """Read a message. Raises: Malformed."""
+def _told_in(data: bytes | str) -> Told | None:
+    """The message that a frame holds, if it holds one."""
     try:
         return _told(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        words = 'A message must be JSON: {"op": ..., "content": ...}.'
-        raise Malformed("message", words, "INVALID_MESSAGE") from None
+        return None
 
 
 def _text(told: Told) -> str:

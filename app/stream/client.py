@@ -4,7 +4,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
 from app.auth import Key
-from app.stream.frames import TOO_SLOW
+from app.stream.frames import POLICY, TOO_SLOW
 from app.stream.socket import Socket
 
 if TYPE_CHECKING:
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 WAITING_MAX: Final = 1 << 20
 """Bytes of messages that must not be missed, waiting for a client that does not take them."""
+REFUSED_MAX: Final = 100
+"""So many messages in a row refused for their rate, and the client is let go."""
+TOO_OFTEN: Final = 429
+TOO_OFTEN_WORDS: Final = "You send more messages than you may, and do not slow down."
 TOO_SLOW_WORDS: Final = "You read too slowly: messages that must not be missed no longer fit. Connect again and resume."
 
 
@@ -52,7 +56,7 @@ class Client:
         self.pending = 0
         """Commands whose answer it waits for."""
         self.refused = 0
-        """Messages that were refused for its rate, since the last one that was not."""
+        """Messages in a row that were refused for their rate."""
         self.since_s = now_s
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -89,6 +93,12 @@ class Client:
         """Say goodbye."""
         self.drop()
         self.socket.end(code, reason)
+
+    def judge(self, status: int) -> None:
+        """Take note of how a message of the client's was answered; let go of one that never slows down."""
+        self.refused = self.refused + 1 if status == TOO_OFTEN else 0
+        if self.refused > REFUSED_MAX:
+            self.end(POLICY, TOO_OFTEN_WORDS)
 
     def drop(self) -> None:
         """Let go of what waits."""

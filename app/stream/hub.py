@@ -33,6 +33,8 @@ from exchange.events import (
     OrderCancelled,
     OrderReduced,
     OrderTriggered,
+    PositionDeleveraged,
+    PositionTakenOver,
     StrikeChanged,
     Traded,
 )
@@ -68,6 +70,7 @@ class Hub:
         self._is_due = False
         self._is_awake = False
         self.clients: dict[Client, None] = {}
+        self.idle_s = IDLE_S
         self.ring = Ring()
         self._teller = Teller(self.ring, desk.pairs, find_order, self.customer_of)
         self._keeper: asyncio.Task[None] | None = None
@@ -75,7 +78,9 @@ class Hub:
     # --- life --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to look after the clients."""
+        """Begin to look after the clients. Who is in the ring already is waited for."""
+        self.ring.wait_for_return(self._loop.time())
+        self._wake()
         self._keeper = self._loop.create_task(self._look_after(), name="stream")
 
     async def stop(self) -> None:
@@ -104,7 +109,7 @@ class Hub:
             for client in list(self.clients):
                 if client.key is not None:
                     self._is_in_force(client)
-                elif not client.topics and now_s - client.since_s >= IDLE_S:
+                elif not client.topics and now_s - client.since_s >= self.idle_s:
                     client.end(POLICY, IDLE_WORDS)
             self.ring.drop_old(now_s)
             self._wake()
@@ -135,7 +140,7 @@ class Hub:
         """Tell a client of a topic, from how it stands now."""
         self._channels[topic.channel.pair.market_id] = topic.channel
         data = topic.now()
-        topic.clients[client] = None
+        topic.channel.join(topic, client)
         client.topics[topic] = None
         self._is_awake = True
         if data is not None:
@@ -143,13 +148,13 @@ class Hub:
 
     def unsubscribe(self, client: Client, topic: Topic) -> None:
         """Tell a client of a topic no more."""
-        client.topics.pop(topic, None)
-        topic.clients.pop(client, None)
+        if topic not in client.topics:
+            return
+        del client.topics[topic]
         client.forget(topic)
         client.since_s = self._loop.time()
         channel = topic.channel
-        if not topic.clients:
-            channel.leave(topic.category)
+        channel.leave(topic, client)
         if channel.is_idle:
             self._channels.pop(channel.pair.market_id, None)
             self._dirty.pop(channel, None)
@@ -252,6 +257,11 @@ class Hub:
                     self._stir(channel)
             elif isinstance(event, IndexPriceChanged | OptionModelsUpdated):
                 self._tell_prices(event)
+            elif isinstance(event, PositionTakenOver | PositionDeleveraged):
+                channel = channels.get(event.market_id)
+                if channel is not None:
+                    channel.liquidate(event, seq, index, time_ms)
+                    self._stir(channel)
 
     def _tell_prices(self, event: IndexPriceChanged | OptionModelsUpdated) -> None:
         """An index or option models changed: so did the prices of what stands on them."""

@@ -41,6 +41,14 @@ POSITION_CLOSED: Final = "position_closed"
 FILL_ADDED: Final = "fill_added"
 BALANCE_UPDATED: Final = "balance_updated"
 
+SUBSCRIBED: Final = "subscribed"
+UNSUBSCRIBED: Final = "unsubscribed"
+SUBSCRIPTIONS: Final = "subscriptions"
+AUTHENTICATED: Final = "authenticated"
+OK: Final = "ok"
+ERROR: Final = "error"
+RESPONSE: Final = "response"
+
 EXTRAS: Final = frozenset({FILL_ADDED, BALANCE_UPDATED})
 """Private categories of ours, for those who ask."""
 
@@ -69,11 +77,11 @@ WORDS: Final[Mapping[str, str]] = {
     POSITION_CLOSED: "Your position was closed!",
     FILL_ADDED: "Your order was filled!",
     BALANCE_UPDATED: "Your balance was updated!",
-    "subscribed": "subscribed",
-    "unsubscribed": "unsubscribed",
-    "subscriptions": "subscriptions",
-    "authenticated": "authenticated",
-    "ok": "ok",
+    SUBSCRIBED: "subscribed",
+    UNSUBSCRIBED: "unsubscribed",
+    SUBSCRIPTIONS: "subscriptions",
+    AUTHENTICATED: "authenticated",
+    OK: "ok",
 }
 
 
@@ -105,4 +113,4 @@ def answered(category: str, answer: Answer, op: str | None, mark: object) -> byt
 
 def fault(code: int, msg: str, result: Json) -> bytes:
     """The frame of an error that REST does not know."""
-    return frame(_encode({"code": code, "msg": msg, "category": "error", "pair": None, "result": result}))
+    return frame(_encode({"code": code, "msg": msg, "category": ERROR, "pair": None, "result": result}))

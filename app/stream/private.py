@@ -12,15 +12,20 @@ import msgspec
 from app.db.rows import StoredOrder
 from app.stream import messages
 from app.stream.messages import private_message
+from app.stream.payments import deposit_json, withdrawal_json
 from app.stream.ring import Entry, Ring
 from app.surfaces.everstrike.answers import Json, balance_json, fill_of_trade, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pairs
 from app.wire import amount
 from engine.order import OrderStatus
 from exchange import views
+from exchange.commands import WithdrawalStatus
 from exchange.events import (
     BalanceChanged,
     CancelReason,
+    DepositRecorded,
+    DepositSettled,
+    DepositStatus,
     Event,
     FundingPaid,
     LossShared,
@@ -31,6 +36,8 @@ from exchange.events import (
     OrderTriggered,
     PositionChanged,
     Traded,
+    WithdrawalAdvanced,
+    WithdrawalRequested,
 )
 from exchange.exchange import Exchange
 
@@ -95,6 +102,12 @@ class Teller:
                     positions = self._sheet(sheets, event.account_id, seq, time_ms).positions
                     positions.pop(event.market_id, None)
                     positions[event.market_id] = None
+            elif isinstance(event, DepositRecorded | DepositSettled | WithdrawalAdvanced):
+                if event.account_id in self._ring and not event.is_repeat:
+                    self._pay(self._sheet(sheets, event.account_id, seq, time_ms), event)
+            elif isinstance(event, WithdrawalRequested):
+                if event.account_id in self._ring:
+                    self._sheet(sheets, event.account_id, seq, time_ms)
             elif isinstance(event, BalanceChanged) and event.account_id in self._ring:
                 self._sheet(sheets, event.account_id, seq, time_ms).changes.append(self._ledger(event))
         for sheet in sheets.values():
@@ -212,6 +225,22 @@ class Teller:
         fills = [] if fill is None else [fill]
         found = order_of_row(order, pair, self._customer_of(order.account_id), leverage_e2, fills)
         sheet.say(category, pair.name, {"order": found})
+
+    # --- money in and out --------------------------------------------------------------------------------------------
+
+    def _pay(self, sheet: Sheet, event: DepositRecorded | DepositSettled | WithdrawalAdvanced) -> None:
+        customer_id = self._customer_of(sheet.account_id)
+        symbol = self._pairs.symbol(event.asset_id)
+        if isinstance(event, WithdrawalAdvanced):
+            if event.status is WithdrawalStatus.SUCCEEDED:
+                found = withdrawal_json(event, symbol, customer_id, sheet.time_ms)
+                sheet.say(messages.WITHDRAWAL_COMPLETED, None, {**found, "withdrawal": found})
+            return
+        found = deposit_json(event, symbol, customer_id, sheet.time_ms)
+        if isinstance(event, DepositRecorded):
+            sheet.say(messages.DEPOSIT_ADDED, None, {**found, "deposit": found})
+        elif event.status is DepositStatus.COMPLETED:
+            sheet.say(messages.DEPOSIT_COMPLETED, None, {**found, "deposit": found})
 
     # --- positions and balances --------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ TOTAL_MAX: Final = 64 << 20
 """Bytes kept for accounts together."""
 KEEP_S: Final = 600.0
 """How long an account is followed after its last client has left."""
+RETURN_S: Final = 60.0
+"""How long after a start."""
 NEVER: Final = 1 << 62
 
 
@@ -104,6 +106,16 @@ class Ring:
         for account_id, tail in list(self._tails.items()):
             if tail.clients <= 0 and now_s - tail.left_s > KEEP_S:
                 self._drop(account_id)
+
+    def clear(self) -> None:
+        """Follow nobody. Requires: nobody watches."""
+        self._tails.clear()
+        self.size = 0
+
+    def wait_for_return(self, now_s: float) -> None:
+        """Follow everybody for a while only: those who were there before a start come back soon, or not at all."""
+        for tail in self._tails.values():
+            tail.left_s = now_s - KEEP_S + RETURN_S
 
     def start_again(self, seq: int) -> None:
         """Forget every message: something after them was missed."""

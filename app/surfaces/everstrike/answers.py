@@ -37,6 +37,7 @@ STATUS_OF: Final = {
     Denial.NO_KEY: (401, 401),
     Denial.UNKNOWN_KEY: (401, 401),
     Denial.NO_SIGNATURE: (401, 401),
+    Denial.NO_AUTH: (401, 401),
     Denial.SIGNATURE: (401, 401),
     Denial.SEEN: (401, 401),
     Denial.ADDRESS: (403, 403),

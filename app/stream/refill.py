@@ -1,0 +1,111 @@
+"""The ring after a start: the last commands of the journal are played once more beside the exchange, for what they told accounts.
+
+The same journal makes the same messages, so a client that resumes does not see that there was a start in between.
+"""
+
+import logging
+from typing import Final
+
+from app import snapshots
+from app.db.connect import Connection, connect
+from app.db.rows import StoredOrder
+from app.journal import EMPTY, UNREACHABLE, Head, read, skipped_seqs
+from app.stream.private import CustomerOf, Teller
+from app.stream.ring import Ring
+from app.surfaces.everstrike.pairs import Pairs
+from exchange import views
+from exchange.exchange import Exchange
+
+COMMANDS: Final = 10_000
+"""How many of the last commands are told again."""
+REPLAY_MAX: Final = 150_000
+"""How many are played at most, from a snapshot on: a start is not to take much longer for it."""
+
+_log = logging.getLogger(__name__)
+
+
+async def refill(
+    ring: Ring, url: str, *, until: int, account_ids: set[int], pairs: Pairs, customer_of: CustomerOf
+) -> None:
+    """Fill an empty ring with what the last commands up to `until` told these accounts. Without success it stays empty."""
+    if not until or not account_ids:
+        return
+    try:
+        connection = await connect(url)
+        try:
+            await _refill(connection, ring, until, account_ids, pairs, customer_of)
+        finally:
+            await connection.close(timeout=5)
+    except (snapshots.SnapshotBad, AssertionError, *UNREACHABLE) as error:
+        _log.warning("the stream begins without a past: %r", error)
+        ring.clear()
+
+
+async def _refill(
+    connection: Connection, ring: Ring, until: int, account_ids: set[int], pairs: Pairs, customer_of: CustomerOf
+) -> None:
+    exchange, head = await _start(connection, until)
+    first = max(head.seq, until - COMMANDS) + 1
+    skipped = await skipped_seqs(connection)
+    orders: dict[int, StoredOrder] = {}
+    teller = Teller(ring, pairs, orders.get, customer_of, is_lasting=True)
+    is_telling = False
+    async for batch in read(connection, head):
+        for seq, command in enumerate(batch.commands, batch.first_seq):
+            if seq > until:
+                break
+            if seq >= first and not is_telling:
+                is_telling = True
+                orders.update(_open_orders(exchange, account_ids))
+                for account_id in account_ids:
+                    ring.follow(account_id, seq - 1)
+            if seq in skipped:
+                continue
+            events = exchange.apply(command, batch.time_ms)
+            if is_telling:
+                for sheet in teller.tell(seq, batch.time_ms, events, exchange):
+                    ring.add(sheet.account_id, sheet.entries)
+
+
+async def _start(connection: Connection, until: int) -> tuple[Exchange, Head]:
+    """A state from before what is to be told, the nearest there is; the nearest behind it where there is none.
+
+    Raises: SnapshotBad.
+    """
+    found = [header for header in await snapshots.headers(connection) if header.seq < until]
+    good = [header for header in found if until - header.seq <= REPLAY_MAX and header.format == snapshots.FORMAT]
+    before = [header for header in good if header.seq <= until - COMMANDS]
+    if not before and until <= REPLAY_MAX:
+        return Exchange(), EMPTY
+    if not good:
+        raise snapshots.SnapshotBad(f"none is near enough to {until}")
+    header = before[0] if before else good[-1]
+    return await snapshots.load(connection, header), header.head
+
+
+def _open_orders(exchange: Exchange, account_ids: set[int]) -> dict[int, StoredOrder]:
+    """The accounts' open orders as the projector would have them."""
+    found = {}
+    for account_id in account_ids:
+        for view in views.orders(exchange, account_id):
+            request = view.request
+            is_trailing = bool(request.trail or request.trail_ppm)
+            found[view.order_id] = StoredOrder(
+                view.order_id,
+                view.account_id,
+                view.market_id,
+                request.side,
+                view.status,
+                view.price,
+                view.qty,
+                view.leaves,
+                view.filled,
+                request.trigger_price if is_trailing else view.trigger_price,
+                None,
+                None,
+                request,
+                view.time_ms,
+                view.time_ms,
+                0,
+            )
+    return found
