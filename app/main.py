@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
+from app.custody.office import Office
 from app.door import Shortcut
 from app.feeds.base import Feed
 from app.feeds.choose import choose_feed, weighed
@@ -60,7 +61,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 orders_per_min=settings.account_orders_per_min,
                 cancels_per_min=settings.account_cancels_per_min,
             )
-            desk = Desk(store, guard, limits, clock)
+            office = Office(store, settings, clock)
+            desk = Desk(store, guard, limits, office.counter, clock)
             table = [*rows(desk), *liabilities.rows(desk, settings.data_dir)]
             written["paths"].update(openapi.paths(table))
             handlers = {row.path: application(row, guard.forget) for row in table}
@@ -69,7 +71,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             async with streaming(store, desk, table, settings) as stream:
                 app.state.stream = stream
                 app.asgi_handler = Shortcut(handlers, app.asgi_handler, stream)
-                async with prices(store, settings, clock) as feed, operated(store, settings, feed.health):
+                async with prices(store, settings, clock) as feed, office, operated(store, settings, feed.health):
                     settle_memory()
                     yield
 

@@ -4,21 +4,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, TypeVar, final
 from urllib.parse import urlsplit
 
 from app.faults import SettingsInvalid
 from exchange.limits import BATCH_ORDERS_MAX
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
+Custody: TypeAlias = Literal["simulated", "none"]
+Confirmation: TypeAlias = Literal["none", "operator"]
 
 INSURANCE_SEED_MAX: Final = 10**10
 DIGITS_MAX: Final = 20
 URL_UNREADABLE: Final = "cannot be read as a URL: is a character in its password not percent-encoded?"
 
+CONFIRMATIONS_MAX: Final = 100
+"""A chain need not say how many more there are."""
+
+_CUSTODIES: Final[dict[str, Custody]] = {"simulated": "simulated", "none": "none"}
+_CONFIRMATIONS: Final[dict[str, Confirmation]] = {"none": "none", "operator": "operator"}
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+T = TypeVar("T")
 
 
 @final
@@ -83,6 +92,15 @@ class Settings:
     insurance_seed_usd: int = 1_000_000
     """The insurance fund's first money; 0 for none."""
 
+    custody: Custody = "simulated"
+    """Who keeps the coins; with none nothing is paid in or out but by operators' entries."""
+    confirmations: Mapping[str, int] = field(default_factory=lambda: {"": 3})
+    """How many a deposit and a payment need, by asset; "" for all others."""
+    withdrawal_confirmation: Confirmation = "none"
+    """What a withdrawal needs beyond the signed request: nothing, or an operator's word."""
+    chain_block_ms: int = 2_000
+    """Time between two blocks of the simulated chain."""
+
     feed: Feed = "synthetic"
     feed_seed: int = 1
     feed_path: Path | None = None
@@ -105,7 +123,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     database_url = read.url("DATABASE_URL")
     feed_path = read.text("EVERMARK_FEED_PATH", "")
     feed_sources = read.text("EVERMARK_FEED_SOURCES", "")
-    feed = read.feed("EVERMARK_FEED")
+    feed = read.choice("EVERMARK_FEED", _FEEDS, "synthetic")
     if feed == "file" and not feed_path:
         raise SettingsInvalid("EVERMARK_FEED_PATH", "must name a file when EVERMARK_FEED is file")
     clock_rate = read.integer("EVERMARK_CLOCK_RATE", default.clock_rate, 1, 1_000)
@@ -149,6 +167,12 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         insurance_seed_usd=read.integer(
             "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX
         ),
+        custody=read.choice("EVERMARK_CUSTODY", _CUSTODIES, "simulated" if database_url is None else "none"),
+        confirmations=read.numbers("EVERMARK_CONFIRMATIONS", default.confirmations[""], 1, CONFIRMATIONS_MAX),
+        withdrawal_confirmation=read.choice(
+            "EVERMARK_WITHDRAWAL_CONFIRMATION", _CONFIRMATIONS, "none" if database_url is None else "operator"
+        ),
+        chain_block_ms=read.integer("EVERMARK_CHAIN_BLOCK_MS", default.chain_block_ms, 1, 86_400_000),
         feed=feed,
         feed_seed=read.integer("EVERMARK_FEED_SEED", default.feed_seed, 0, 2**63 - 1),
         feed_path=Path(feed_path).expanduser().absolute() if feed_path else None,
@@ -196,8 +220,20 @@ class _Reader:
             raise SettingsInvalid(name, "must begin with postgresql://")
         return text
 
-    def feed(self, name: str) -> Feed:
-        text = self.text(name, "synthetic")
-        if text not in _FEEDS:
-            raise SettingsInvalid(name, f"must be {', '.join(_FEEDS)}, not {text!r}")
-        return _FEEDS[text]
+    def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
+        text = self.text(name, default)
+        if text not in choices:
+            raise SettingsInvalid(name, f"must be {', '.join(choices)}, not {text!r}")
+        return choices[text]
+
+    def numbers(self, name: str, default: int, least: int, most: int) -> dict[str, int]:
+        """One number for all, and others by name: 3,BTC=2,ETH=12."""
+        found = {"": default}
+        for part in self.text(name, str(default)).split(","):
+            key, equals, number = part.strip().rpartition("=")
+            if not (number.isascii() and number.isdigit()) or (bool(key) != bool(equals)):
+                raise SettingsInvalid(name, f"must be like 3,BTC=2, not {part!r}")
+            if not least <= int(number) <= most:
+                raise SettingsInvalid(name, f"must be between {least} and {most}, not {number}")
+            found[key.upper()] = int(number)
+        return found

@@ -8,6 +8,7 @@ from litestar.types import Receive
 from app import forms, wire
 from app.auth import Guard, Key, Scope, need
 from app.clock import Clock
+from app.custody.counter import Counter
 from app.db.rows import StoredOrder
 from app.door import Request, read_body
 from app.forms import Form
@@ -30,10 +31,11 @@ RECV_WINDOW_MAX: Final = 10**9
 class Desk:
     """The store behind the surface, its guard, and reads of one account's state."""
 
-    __slots__ = ("clock", "guard", "limits", "pairs", "queries", "sequencer")
+    __slots__ = ("clock", "counter", "guard", "limits", "pairs", "queries", "sequencer")
 
-    def __init__(self, store: Store, guard: Guard, limits: AccountLimits, clock: Clock) -> None:
+    def __init__(self, store: Store, guard: Guard, limits: AccountLimits, counter: Counter, clock: Clock) -> None:
         self.guard = guard
+        self.counter = counter
         self.limits = limits
         self.clock = clock
         self.sequencer = store.sequencer

@@ -123,3 +123,24 @@ def test_a_database_of_ones_own_gets_no_insurance_seed_unasked() -> None:
 def test_a_fast_clock_is_for_the_embedded_database() -> None:
     with pytest.raises(SettingsInvalid, match="EVERMARK_CLOCK_RATE"):
         from_environment({"EVERMARK_CLOCK_RATE": "60", "DATABASE_URL": "postgresql://x"})
+
+
+@pytest.mark.spec("CASH-020")
+def test_the_custody_is_simulated_only_where_money_is_play_money() -> None:
+    own = {"DATABASE_URL": "postgresql://db/evermark"}
+    found = from_environment({})
+    assert (found.custody, found.withdrawal_confirmation, found.confirmations) == ("simulated", "none", {"": 3})
+    found = from_environment(own)
+    assert (found.custody, found.withdrawal_confirmation) == ("none", "operator")
+    assert from_environment({**own, "EVERMARK_CUSTODY": "simulated"}).custody == "simulated"
+
+
+@pytest.mark.spec("CASH-020")
+def test_confirmations_by_asset() -> None:
+    assert from_environment({"EVERMARK_CONFIRMATIONS": "2, btc=1,ETH=12"}).confirmations == {"": 2, "BTC": 1, "ETH": 12}
+    assert from_environment({"EVERMARK_CONFIRMATIONS": "BTC=1"}).confirmations == {"": 3, "BTC": 1}
+    for wrong in ("x", "0", "BTC=", "=2", "BTC=0", "101", "1,,2", "-1", "BTC 2"):
+        with pytest.raises(SettingsInvalid, match="EVERMARK_CONFIRMATIONS"):
+            from_environment({"EVERMARK_CONFIRMATIONS": wrong})
+    with pytest.raises(SettingsInvalid, match="EVERMARK_CUSTODY"):
+        from_environment({"EVERMARK_CUSTODY": "bank"})

@@ -13,7 +13,7 @@ NO_CUSTODY: Final = "This exchange has no custody: nothing can be paid in or out
 
 
 @final
-class Teller:
+class Counter:
     """Knows addresses and whether the counter is open; moves nothing."""
 
     def __init__(
