@@ -12,6 +12,7 @@ from exchange import margins
 from exchange.commands import (
     AmendMarket,
     AmendOrder,
+    CancelAllAfter,
     CancelOrder,
     CancelOrders,
     Command,
@@ -32,6 +33,7 @@ from exchange.exchange import Exchange
 from exchange.instrument import Instrument, InstrumentKind, MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID, TERMS_NOTICE_MS
 from exchange.state import Account, Holding, Market
+from tests.simulation.outside import Outside
 from tests.simulation.terms import BRACKETED, DATED_FIRST, GAMBLERS, LIVES_MS, MAKERS, PROVIDERS, dated
 from tests.support.options import CALL, PUT
 from tests.support.world import BTC, ETHP, PERP, SPOT, USD, USD_UNIT, USDT, USDT_SPOT, Dice, World
@@ -82,6 +84,7 @@ class Crowd:
         self.exchange = exchange
         self.world = World(exchange)
         self.nonsense = Nonsense(random, self.world, self)
+        self.outside = Outside(random)
         self.coming: deque[Command] = deque()
         self.count = 0
         self.bias = 0.65
@@ -135,6 +138,10 @@ class Crowd:
             return self.pay()
         if roll < 0.908:
             return self.operate(time_ms)
+        if roll < 0.93:
+            return self.outside.step(self.exchange)
+        if roll < 0.933:
+            return self.promise()
         return self.nonsense.command()[0]
 
     def reference(self) -> str:
@@ -281,6 +288,11 @@ class Crowd:
         margin = holding.position.margin
         return MoveMargin(*place, self.random.choice((margin // 10 + 1, -margin // 5 - 1)))
 
+    def promise(self) -> Command:
+        """Say to be alive for a while, and perhaps be heard of no more; or call it off."""
+        account_id = self.random.choice((*GAMBLERS, *MAKERS))
+        return CancelAllAfter(account_id, self.random.choice((1_500, 5_000, 5_000, 60_000, 0, 999)))
+
     # --- others ------------------------------------------------------------------------------------------------------
 
     def provide(self) -> Command:
@@ -308,7 +320,12 @@ class Crowd:
                 self.coming.append(Deposit(self.reference() + "b", account_id, BTC, USD_UNIT // 20))
             if random.random() < 0.1:
                 self.coming.append(SetMarginMode(account_id, not account.is_isolated))
+            if random.random() < 0.3:
+                return self.outside.send(account_id, USD, dollars * USD_UNIT)
             return Deposit(self.reference(), account_id, USD, dollars * USD_UNIT)
+        if random.random() < 0.2:
+            share = has * random.choice((1, 10, 30, 110)) // 100
+            return self.outside.ask(account_id, share, random.choice((USD, USD, USD, BTC)))
         return self.spend(account_id, has - 20_000 * USD_UNIT)
 
     def spend(self, account_id: int, amount: int) -> Command:

@@ -4,11 +4,14 @@ from collections import Counter, defaultdict
 from typing import Final
 
 from exchange import margins
-from exchange.commands import Command
+from exchange.commands import Command, WithdrawalStatus
 from exchange.events import (
     BalanceChanged,
+    CancelAllAfterSet,
     Cause,
     CommandRejected,
+    DepositSettled,
+    DepositStatus,
     Event,
     LiquidationEnded,
     LiquidationStarted,
@@ -21,12 +24,20 @@ from exchange.events import (
     PositionDeleveraged,
     PositionTakenOver,
     Traded,
+    WithdrawalAdvanced,
+    WithdrawalRequested,
 )
 from exchange.exchange import Exchange
 from exchange.instrument import Instrument, InstrumentKind, MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID, LIQUIDATION_INDEX_AGE_MAX_MS
 
 FLAT: Final = (0, 0, 0)
+ENDS: Final = {
+    WithdrawalStatus.CANCELLED,
+    WithdrawalStatus.REJECTED,
+    WithdrawalStatus.SUCCEEDED,
+    WithdrawalStatus.FAILED,
+}
 Place = tuple[int, int]
 """(account id, asset id or market id)."""
 
@@ -51,6 +62,14 @@ class Ledger:
         """Markets in which an account has a position."""
         self.failing: set[Place] = set()
         """Scopes in liquidation: (account id, market id, or 0 for all of a cross account)."""
+        self.on_way: defaultdict[Place, int] = defaultdict(int)
+        """Withdrawals that have not ended."""
+        self.brought: defaultdict[int, int] = defaultdict(int)
+        """Of an asset: entries of deposits and withdrawals. What came in and stayed, less what is on its way out."""
+        self.timers: dict[int, int] = {}
+        """When the orders of an account go."""
+        self.gone: list[int] = []
+        """Accounts whose orders went so in this tick."""
         self.fees: defaultdict[int, int] = defaultdict(int)
         self.totals: defaultdict[int, int] = defaultdict(int)
         """Of an asset: balances, margins, fees and unrealized pnl, less what came in. Zero."""
@@ -113,6 +132,20 @@ class Ledger:
         if broken:
             raise LawBroken(str(broken[:10]))
 
+    def check_timers(self, exchange: Exchange, time_ms: int) -> None:
+        """After a tick: nobody whose time has come has an order.
+
+        Raises: LawBroken.
+        """
+        for account_id, due_ms in self.timers.items():
+            if due_ms <= time_ms:
+                raise LawBroken(f"account {account_id} fell silent at {due_ms} and nothing happened")
+        for account_id in self.gone:
+            for holding in exchange.state.accounts[account_id].holdings.values():
+                if holding.orders or holding.triggers:
+                    raise LawBroken(f"account {account_id} fell silent and has orders")
+        self.gone.clear()
+
     def compare(self, exchange: Exchange) -> None:
         """Compare everything with the exchange's state.
 
@@ -132,6 +165,9 @@ class Ledger:
         for asset_id, treasury in state.treasuries.items():
             if treasury.fees != self.fees[asset_id]:
                 broken.append(f"asset {asset_id}: {treasury.fees} of fees, {self.fees[asset_id]} told")
+            on_way = sum([amount for (_, other_id), amount in self.on_way.items() if other_id == asset_id])
+            if treasury.deposited - treasury.withdrawn != self.brought[asset_id] + on_way:
+                broken.append(f"asset {asset_id}: what came in and stayed does not follow from the entries")
         if broken:
             raise LawBroken(str(broken[:10]))
 
@@ -176,6 +212,8 @@ class Ledger:
             self.marks[event.market_id] = 0
         elif isinstance(event, MarketSettled):
             settled.add(event.market_id)
+        else:
+            self._enter_payment(event)
 
     def _enter_balance(self, event: BalanceChanged) -> None:
         place = (event.account_id, event.asset_id)
@@ -183,8 +221,28 @@ class Ledger:
         if event.balance != self.balances[place]:
             raise LawBroken(f"{event}: the balance is {self.balances[place]} by its entries")
         self.held[event.cause.name] += 1
-        if event.cause is not Cause.DEPOSIT and event.cause is not Cause.WITHDRAWAL:
+        if event.cause is Cause.DEPOSIT or event.cause is Cause.WITHDRAWAL:
+            self.brought[event.asset_id] += event.amount
+        else:
             self.totals[event.asset_id] += event.amount
+
+    def _enter_payment(self, event: Event) -> None:
+        if isinstance(event, WithdrawalRequested) and not event.is_repeat:
+            self.on_way[(event.account_id, event.asset_id)] += event.amount
+        elif isinstance(event, WithdrawalAdvanced) and not event.is_repeat and event.status in ENDS:
+            self.on_way[(event.account_id, event.asset_id)] -= event.amount
+            if event.status is WithdrawalStatus.SUCCEEDED:
+                self.fees[event.asset_id] += event.fee
+                self.totals[event.asset_id] += event.fee
+        elif isinstance(event, DepositSettled) and not event.is_repeat and event.status is DepositStatus.COMPLETED:
+            self.fees[event.asset_id] += event.fee
+            self.totals[event.asset_id] += event.fee
+        elif isinstance(event, CancelAllAfterSet):
+            self.timers.pop(event.account_id, None)
+            if event.due_ms:
+                self.timers[event.account_id] = event.due_ms
+            elif event.is_fired:
+                self.gone.append(event.account_id)
 
     def _enter_position(self, event: PositionChanged) -> None:
         place = (event.account_id, event.market_id)
@@ -215,6 +273,8 @@ class Ledger:
         balance = exchange.state.accounts[account_id].balances.get(asset_id)
         if (balance.amount if balance is not None else 0) != amount:
             broken.append(f"account {account_id}, asset {asset_id}: the state is not {amount}")
+        if (balance.withdrawn if balance is not None else 0) != self.on_way[(account_id, asset_id)]:
+            broken.append(f"account {account_id}, asset {asset_id}: another amount is on its way out")
         if amount < 0 and (account_id in self.isolated or not self._carries(account_id, asset_id)):
             broken.append(f"account {account_id} has {amount} of asset {asset_id}")
 

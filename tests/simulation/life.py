@@ -103,6 +103,7 @@ class Life:
                 self.recount()
             if self.time_ms < self.exchange.next_due_ms:
                 self.ledger.check_scopes(self.exchange, self.time_ms)
+                self.ledger.check_timers(self.exchange, self.time_ms)
                 return
         raise LawBroken("a tick is never done")
 

@@ -5,9 +5,18 @@ from collections import Counter
 
 import pytest
 
-from exchange.commands import Deposit, Tick
+from engine.order import Side
+from exchange.commands import (
+    AdvanceWithdrawal,
+    Deposit,
+    PlaceOrder,
+    RequestWithdrawal,
+    Tick,
+    WithdrawalStatus,
+)
 from exchange.events import (
     BalanceChanged,
+    CancelAllAfterSet,
     Cause,
     Event,
     FundingPaid,
@@ -19,6 +28,7 @@ from exchange.events import (
     PositionChanged,
     PositionTakenOver,
     Traded,
+    WithdrawalAdvanced,
 )
 from exchange.exchange import Exchange
 from tests.simulation import fairness
@@ -29,7 +39,7 @@ from tests.simulation.terms import BTC_PERP
 from tests.support.world import PERP, RICH, USD, opening
 
 COMMANDS = 10_000
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 7)
 ALWAYS = (
     "Traded",
     "FundingPaid",
@@ -41,11 +51,14 @@ ALWAYS = (
     "MarketSettled",
     "by the fund",
     "by a provider",
+    "CancelReason.DEAD_MAN",
+    "DepositSettled",
+    "WithdrawalAdvanced",
 )
 """What a short life sees, at least in one of the seeds."""
 
 
-@pytest.mark.spec("SIM-001", "SIM-002", "SIM-003", "SIM-004", "SIM-006")
+@pytest.mark.spec("SIM-001", "SIM-002", "SIM-003", "SIM-004", "SIM-006", "SIM-009")
 def test_short_lives() -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS:
@@ -83,6 +96,42 @@ def books() -> tuple[Ledger, Exchange]:
         ledger.take(exchange, command, exchange.apply(command, time_ms))
     ledger.compare(exchange)
     return ledger, exchange
+
+
+@pytest.mark.spec("SIM-009")
+def test_a_withdrawal_that_comes_back_twice_is_found() -> None:
+    ledger, exchange = books()
+    for command in (RequestWithdrawal("w", RICH, USD, 5, "there"), AdvanceWithdrawal(1, WithdrawalStatus.CANCELLED)):
+        ledger.take(exchange, command, exchange.apply(command, exchange.time_ms))
+    ledger.compare(exchange)
+    again = WithdrawalAdvanced(1, RICH, USD, 5, 0, "there", "", "w", WithdrawalStatus.CANCELLED)
+    balance = exchange.state.accounts[RICH].balances[USD]
+    balance.amount += 5
+    entry = BalanceChanged(RICH, USD, 5, balance.amount, Cause.WITHDRAWAL)
+    with pytest.raises(LawBroken, match="another amount is on its way"):
+        ledger.take(exchange, Tick(), [again, entry])
+
+
+@pytest.mark.spec("SIM-009")
+def test_an_entry_without_a_payment_is_found() -> None:
+    ledger, exchange = books()
+    balance = exchange.state.accounts[RICH].balances[USD]
+    balance.amount += 5
+    ledger.take(exchange, Tick(), [BalanceChanged(RICH, USD, 5, balance.amount, Cause.DEPOSIT)])
+    with pytest.raises(LawBroken, match="does not follow from the entries"):
+        ledger.compare(exchange)
+
+
+@pytest.mark.spec("SIM-009")
+def test_a_silent_account_with_orders_is_found() -> None:
+    ledger, exchange = books()
+    exchange.apply(PlaceOrder(RICH, PERP, Side.BUY, 10, 5_900_000), exchange.time_ms)
+    ledger.take(exchange, Tick(), [CancelAllAfterSet(RICH, exchange.time_ms)])
+    with pytest.raises(LawBroken, match="nothing happened"):
+        ledger.check_timers(exchange, exchange.time_ms)
+    ledger.take(exchange, Tick(), [CancelAllAfterSet(RICH, 0, True)])
+    with pytest.raises(LawBroken, match="has orders"):
+        ledger.check_timers(exchange, exchange.time_ms)
 
 
 @pytest.mark.spec("SIM-001")

@@ -4,7 +4,9 @@ from random import Random
 
 from engine.order import SelfMatch, Side, TimeInForce, TriggerDirection, TriggerEvent
 from exchange.commands import (
+    AdvanceWithdrawal,
     AmendOrder,
+    CancelAllAfter,
     CancelOrder,
     CancelOrders,
     Command,
@@ -16,12 +18,16 @@ from exchange.commands import (
     OpenAccount,
     PlaceBatch,
     PlaceOrder,
+    RecordDeposit,
+    RequestWithdrawal,
     SetLeverage,
     SetMarginMode,
     SetMarketStatus,
+    SettleDeposit,
     Tick,
     UpdateIndexPrice,
     Withdraw,
+    WithdrawalStatus,
 )
 from exchange.events import Event
 from exchange.exchange import Exchange
@@ -268,6 +274,20 @@ class Dice:
         orders = [self.place(account_id, market_id, is_plain=self.random.random() < 0.95) for _ in range(count)]
         return PlaceBatch(account_id, market_id, tuple(orders))
 
+    def payment(self, account_id: int, asset_id: int, amount: int, reference: str) -> Command:
+        """A step of a withdrawal or a deposit, mostly one that exists."""
+        random = self.random
+        state = self.world.exchange.state
+        roll = random.randint(0, 5)
+        if roll < 2:
+            return RequestWithdrawal(reference, account_id, asset_id, amount, "there", "", random.random() < 0.7)
+        if roll < 4:
+            status = random.choice((*WithdrawalStatus, WithdrawalStatus.PROCESSING, WithdrawalStatus.SUCCEEDED))
+            return AdvanceWithdrawal(random.randint(1, state.next_withdrawal_id), status)
+        if roll == 4 or not state.deposits:
+            return RecordDeposit(reference, account_id, asset_id, amount)
+        return SettleDeposit(random.choice(list(state.deposits)), random.random() < 0.7)
+
     def price(self) -> Command:
         index_id = self.random.choice((1, 2))
         index = self.world.exchange.state.indices[index_id]
@@ -283,7 +303,7 @@ class Dice:
         asset_id = random.choice((USD, BTC, ETH, USDT))
         amount = random.choice((1, 10**6, 10**10, 10**12))
         reference = f"r{self.count if random.random() < 0.9 else random.randint(1, 50)}"
-        roll = random.randint(0, 7)
+        roll = random.randint(0, 10)
         if roll == 0:
             return Deposit(reference, account_id, asset_id, amount)
         if roll == 1:
@@ -297,4 +317,8 @@ class Dice:
             return SetMarketStatus(market_id, status)
         if roll == 5:
             return MoveMargin(ISOLATED, market_id, random.choice((-1, 1)) * amount)
+        if roll in (6, 7):
+            return self.payment(account_id, asset_id, amount, reference)
+        if roll == 8:
+            return CancelAllAfter(account_id, random.choice((0, 1_000, 1_500, 10_000)))
         return SetMarketStatus(market_id, MarketStatus.TRADING)
