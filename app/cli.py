@@ -437,6 +437,12 @@ def status() -> None:
     if row.halted is not None:
         out.print(row.halted, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(REFUSED)
+    if row.behind_ms:
+        words = (
+            f"The machine's clock is {row.behind_ms / 1_000:.0f} s behind the journal: prices and funding stand still."
+        )
+        out.print(words, style="red", soft_wrap=True)
+        raise typer.Exit(REFUSED)
     out.print("[green]It takes commands.[/green]")
 
 

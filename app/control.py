@@ -175,13 +175,14 @@ AnyRequest: TypeAlias = (
 class StatusRow(msgspec.Struct, frozen=True):
     """How the exchange is. `halted` says why it takes no commands, if it does not.
 
-    `sources` are those of index prices, where the feed has any.
+    `sources` are those of index prices, where the feed has any. `behind_ms`: the clock was set back by so much, and time stands still.
     """
 
     seq: int
     core: str
     halted: str | None
     sources: tuple[SourceHealth, ...] = ()
+    behind_ms: int = 0
 
 
 class AccountRow(msgspec.Struct, frozen=True):

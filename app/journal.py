@@ -215,9 +215,9 @@ class Journal:
             self._drop()
             if not isinstance(error, Exception):
                 raise
-            # Whatever was said: the row may be there.
-            why = f"The journal did not answer: {_words(error)}"
-            raise JournalUnavailable(why, is_unknown=True) from error
+            # Whatever was said: the row may be there. Clients see the fault, and not what the database says of its files.
+            _log.error("the journal did not answer: %s", _words(error))
+            raise JournalUnavailable("The journal did not answer.", is_unknown=True) from error
         self.head = Head(first_seq + count - 1, time_ms, link)
         return first_seq
 

@@ -117,7 +117,9 @@ class Operator:
 
     def _status(self) -> control.StatusRow:
         sequencer = self._store.sequencer
-        return control.StatusRow(sequencer.seq, compiled.describe(), sequencer.trouble, tuple(self._health()))
+        return control.StatusRow(
+            sequencer.seq, compiled.describe(), sequencer.trouble, tuple(self._health()), sequencer.behind_ms
+        )
 
     def _accounts(self) -> list[control.AccountRow]:
         symbols = self._symbols()

@@ -43,11 +43,12 @@ class Bell:
         self._period_s = period_s
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._is_quiet = False
+        self._is_stopping = False
 
     def start(self) -> None:
         """Begin to ring. Requires: a running event loop."""
         self._scheduler.add_job(
-            self.ring,
+            self._ring_on,
             "interval",
             seconds=self._period_s,
             id="bell",
@@ -60,8 +61,17 @@ class Bell:
     async def stop(self) -> None:
         """Stop ringing. A ring under way is left to its sequencer."""
         if self._scheduler.running:
+            self._is_stopping = True
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # the scheduler's own last step is a callback on the loop
+
+    async def _ring_on(self) -> None:
+        """Ring as the scheduler's job: it would call a ring that a stop cuts off an error."""
+        try:
+            await self.ring()
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
 
     async def ring(self) -> None:
         """Submit what the feed observed, then a Tick; and again while a Tick says that it left something."""

@@ -20,6 +20,9 @@ from exchange.events import Event
 
 T = TypeVar("T")
 
+BEHIND_MAX_MS: Final = 1_000
+"""A clock that was set right by less is no matter."""
+
 _TICK: Final = Tick()
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class Sequencer:
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._is_skipping = False
+        self._is_behind = False
 
     @property
     def seq(self) -> int:
@@ -75,6 +79,12 @@ class Sequencer:
     def time_ms(self) -> int:
         """The time of the last command that is durable."""
         return self._journal.head.time_ms
+
+    @property
+    def behind_ms(self) -> int:
+        """How far the clock is behind the journal; beyond a second prices and funding stand still."""
+        behind_ms = self.time_ms - self._clock()
+        return behind_ms if behind_ms > BEHIND_MAX_MS else 0
 
     @property
     def is_ready(self) -> bool:
@@ -188,7 +198,9 @@ class Sequencer:
         """Make a batch durable, apply it, answer it."""
         if not batch:
             return
-        time_ms = max(self._clock(), self._journal.head.time_ms)
+        now_ms = self._clock()
+        time_ms = max(now_ms, self._journal.head.time_ms)
+        self._watch_clock(time_ms - now_ms)
         is_skip = isinstance(batch[0][0], SkipCommand)
         if not is_skip and time_ms >= self.exchange.next_due_ms and not isinstance(batch[0][0], Tick):
             batch.insert(0, (_TICK, None, None))
@@ -208,6 +220,15 @@ class Sequencer:
             await self._rebuild(poison)
         elif self._seq >= self._snapshotter.due_seq:
             self._snapshotter.consider(self.exchange, self._journal.head)
+
+    def _watch_clock(self, behind_ms: int) -> None:
+        """Say it when the exchange's time stands still, and when it goes on."""
+        if behind_ms > BEHIND_MAX_MS and not self._is_behind:
+            self._is_behind = True
+            _log.error("the clock is %d ms behind the journal: time stands still until it has caught up", behind_ms)
+        elif not behind_ms and self._is_behind:
+            self._is_behind = False
+            _log.warning("the clock has caught up with the journal")
 
     def _apply(self, batch: list[Entry], first_seq: int, time_ms: int) -> Poisoned | None:
         """Apply what is durable and answer it, command by command."""
@@ -231,7 +252,6 @@ class Sequencer:
 
     async def _ride_out(self, batch: list[Entry], fault: JournalUnavailable) -> None:
         """The journal is away: acknowledge nothing, refuse, wait for it, apply what landed, go on."""
-        _log.error("%s", fault)
         _fail(batch, fault)
         away = JournalUnavailable("The journal is away. Your command was not taken.", is_unknown=False)
         self._refuse(away)

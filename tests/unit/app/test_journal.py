@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from app.db.connect import Connection, connect
@@ -196,14 +197,17 @@ async def test_the_primary_key_refuses_a_second_writer(journal: Journal, databas
         "INSERT INTO journal (first_seq, count, time_ms, records, hash) VALUES ($1, 1, 0, '', '')"
     )
     await statement.fetch(journal.head.seq + 1)
-    with pytest.raises(JournalUnavailable, match="duplicate key"):
+    with pytest.raises(JournalUnavailable) as said:
         await second.append([Tick()], NOW_MS + 9)
+    assert isinstance(said.value.__cause__, asyncpg.UniqueViolationError)
     await first.close()
     await second.close()
 
 
-@pytest.mark.spec("JRN-008")
-async def test_a_connection_killed_before_the_commit(journal: Journal, admin: Connection) -> None:
+@pytest.mark.spec("JRN-008", "SEQ-011")
+async def test_a_connection_killed_before_the_commit(
+    journal: Journal, admin: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
     await fill(journal)
     await admin.execute("BEGIN")
     await admin.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
@@ -218,6 +222,8 @@ async def test_a_connection_killed_before_the_commit(journal: Journal, admin: Co
     with pytest.raises(JournalUnavailable) as said:
         await appending
     assert said.value.is_unknown
+    assert str(said.value) == "The journal did not answer."
+    assert any("terminating connection" in record.message for record in caplog.records)
     await admin.execute("ROLLBACK")
     assert await journal.resume() == []
     assert await journal.append([Tick()], NOW_MS + 10) == 16

@@ -75,6 +75,24 @@ async def test_it_rings_by_itself_until_stopped() -> None:
     await bell.stop()
 
 
+async def test_a_stop_in_the_middle_of_a_ring_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """FEED-009."""
+    rung = asyncio.Event()
+
+    async def never(command: Command) -> list[Event]:
+        rung.set()
+        return await asyncio.Future()
+
+    bell = Bell(never, NoFeed(), wall_clock, period_s=0.01)
+    bell.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await rung.wait()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await bell.stop()
+    await asyncio.wait(others, timeout=DEADLINE_S)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 @pytest.mark.parametrize("is_at_once", [True, False])
 async def test_an_exchange_that_cannot_answer_does_not_stop_it(
     caplog: pytest.LogCaptureFixture, is_at_once: bool

@@ -76,6 +76,23 @@ async def test_seqs_have_no_gap_and_time_never_goes_back(settings: Settings, adm
         assert [time_ms - NOW_MS for _, time_ms, _ in found[-4:]] == [5, 5, 5, 7]
 
 
+@pytest.mark.spec("SEQ-011")
+async def test_a_clock_behind_the_journal_is_said_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    async with trading(settings, clock) as store:
+        behind = []
+        for now_ms in (NOW_MS, NOW_MS - 1_000, NOW_MS - 60_000, NOW_MS - 30_000, NOW_MS + 1, NOW_MS - 5_000):
+            clock.now_ms = now_ms
+            await store.sequencer.submit(order())
+            behind.append(store.sequencer.behind_ms)
+        assert behind == [0, 0, 60_000, 30_000, 0, 5_001]
+    assert [record.message for record in caplog.records if "clock" in record.message] == [
+        "the clock is 60000 ms behind the journal: time stands still until it has caught up",
+        "the clock has caught up with the journal",
+        "the clock is 5001 ms behind the journal: time stands still until it has caught up",
+    ]
+
+
 @pytest.mark.spec("SEQ-002")
 async def test_a_tick_comes_first_when_it_is_due(settings: Settings, admin: Connection) -> None:
     clock = FakeClock()
