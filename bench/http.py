@@ -177,19 +177,22 @@ def noop() -> Iterator[tuple[int, psutil.Process]]:
 @contextmanager
 def running(command: list[str], environment: dict[str, str], port: int, path: str) -> Iterator[psutil.Process]:
     """A server in its own process, from its first answer on."""
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryFile() as log,  # a pipe that nobody reads would fill, and the server wait for it
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log) as process,
+    ):
         try:
             deadline = time.monotonic() + START_S
             while not answers(port, path):
                 if process.poll() is not None or time.monotonic() > deadline:
                     process.kill()
-                    assert process.stderr is not None
-                    raise SystemExit(process.stderr.read().decode())
+                    log.seek(0)
+                    raise SystemExit(log.read().decode())
                 time.sleep(0.05)
             yield psutil.Process(process.pid)
         finally:
             process.terminate()
-            process.communicate(timeout=START_S)
+            process.wait(START_S)
 
 
 def answers(port: int, path: str) -> bool:

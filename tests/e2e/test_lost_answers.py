@@ -24,7 +24,8 @@ from tests.proxy import Fate, LossyLine, http_message
 PAIR: Final = "USD_BTC_PERP"
 WORKERS: Final = 32
 PATIENCE_S: Final = 0.5
-"""How long a client waits for an answer before it thinks it lost."""
+"""How long a client waits for an answer before it thinks it lost; twice as long each time until one comes, up to the most."""
+PATIENCE_MAX_S: Final = 16.0
 ATTEMPTS_MAX: Final = 200
 FATES: Final = {
     Fate.PASSES: 60,
@@ -58,6 +59,7 @@ class Line:
         self._secret = secret.encode()
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
+        self._patience_s = PATIENCE_S
         self.asked = 0
 
     def body(self, fields: dict[str, object]) -> bytes:
@@ -87,11 +89,16 @@ class Line:
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
             assert self._reader is not None
             self._writer.write(request)
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 answer = await http_message(self._reader)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except TimeoutError:
+            self._patience_s = min(2 * self._patience_s, PATIENCE_MAX_S)
             self.close()
             raise Lost from None
+        except (OSError, asyncio.IncompleteReadError):
+            self.close()
+            raise Lost from None
+        self._patience_s = PATIENCE_S
         head, _, body = answer.partition(b"\r\n\r\n")
         return int(head[9:12]), json.loads(body)
 
