@@ -52,7 +52,7 @@ TRANSACTION_LENGTH_MAX: Final = 256
 NOTE_LENGTH_MAX: Final = 256
 DEPOSIT_REFERENCE_LENGTH_MAX: Final = 256
 """A deposit is named after its transaction."""
-WITHDRAWALS_PER_DAY_MAX: Final = 1_000
+WITHDRAWALS_PER_DAY_MAX: Final = 100
 """Requests of one owner for one asset in a UTC day, those that came to nothing included: each is remembered for ever."""
 FUND_ACCOUNT_ID: Final = 0
 FUND_OWNER_ID: Final = 0

@@ -16,7 +16,7 @@ PAIRS = {(words[0], word) for words in map(str.split, STEPS.strip().splitlines()
 BACK = ("CANCELLED", "REJECTED", "FAILED")
 DAY_MS = 24 * 60 * 60 * 1_000
 MOST = 10**18
-ASKED_A_DAY = 1_000
+ASKED_A_DAY = 100
 
 
 @dataclass

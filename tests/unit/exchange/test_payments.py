@@ -159,7 +159,7 @@ def test_what_a_deposit_answers() -> None:
 
 
 def test_the_days_count_is_bounded() -> None:
-    """CUS-011: a thousand requests of an owner, by whichever account and whatever became of them."""
+    """CUS-011: a hundred requests of an owner, by whichever account and whatever became of them."""
     world = opening()
     for number in range(WITHDRAWALS_PER_DAY_MAX):
         ask(world, f"w{number}", REGULAR if number % 2 else SIBLING, 1)
@@ -240,7 +240,7 @@ def test_an_assets_name_stays() -> None:
 
 
 def test_what_is_on_its_way_is_owed() -> None:
-    """CUS-052: an account that lost all and more still has what is on its way; the shortfall stands beside it."""
+    """CUS-052 POL-012: an account that lost all and more still has what is on its way; the shortfall stands beside it."""
     world = opening()
     ask(world, amount=1_000 * USD_UNIT)
     claim = liabilities.claim_of(world.exchange.state.accounts[REGULAR], USD)
@@ -248,6 +248,23 @@ def test_what_is_on_its_way_is_owed() -> None:
     world.exchange.state.accounts[REGULAR].balances[USD].amount = -7
     claim = liabilities.claim_of(world.exchange.state.accounts[REGULAR], USD)
     assert (claim.amount, claim.shortfall) == (1_000 * USD_UNIT, 7)
+
+
+def test_what_was_paid_is_owed_no_more() -> None:
+    """POL-012"""
+    world = opening()
+    world.do(AmendAsset(Asset(USD, "USD", withdrawal_fee=5 * USD_UNIT)))
+    world.do(RequestWithdrawal("a", REGULAR, USD, 1_000 * USD_UNIT, "there", is_confirmed=True))
+    world.do(AdvanceWithdrawal(1, W.PROCESSING))
+    claims = {claim.account_id: claim.amount for claim in liabilities.claims(world.exchange, USD)}
+    assert claims[REGULAR] == 100_000 * USD_UNIT
+    assert liabilities.backing(world.exchange, USD).own == 0
+    world.do(AdvanceWithdrawal(1, W.SUCCEEDED))
+    claims = {claim.account_id: claim.amount for claim in liabilities.claims(world.exchange, USD)}
+    backing = liabilities.backing(world.exchange, USD)
+    assert claims[REGULAR] == 99_000 * USD_UNIT
+    assert backing.own == 5 * USD_UNIT
+    assert sum(claims.values()) + backing.own == backing.held
 
 
 def test_views_of_withdrawals_and_deposits() -> None:
