@@ -1,6 +1,7 @@
 """Makes a golden journal: a seeded script of commands in every flavour, with the events and the state it led to.
 
-`python -m tests.golden.make NAME SEED COUNT` writes NAME.bin and NAME.json beside this file. A golden journal is never
+`python -m tests.golden.make NAME SEED COUNT` writes NAME.bin and NAME.json beside this file; a name that begins with "payments"
+is a script of money in and out and of timers among the trades. A golden journal is never
 made anew because the core answers differently: the core is mended, or its rules get a new version and a new journal.
 """
 
@@ -12,11 +13,15 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from app.listings import load
 from engine.order import SelfMatch, Side, TimeInForce, TriggerDirection, TriggerEvent
 from exchange.commands import (
+    AdvanceWithdrawal,
+    AmendAsset,
     AmendOrder,
+    CancelAllAfter,
     CancelOrder,
     CancelOrders,
     Command,
@@ -28,12 +33,16 @@ from exchange.commands import (
     OpenAccount,
     PlaceBatch,
     PlaceOrder,
+    RecordDeposit,
+    RequestWithdrawal,
     SetLeverage,
     SetMarginMode,
     SetMarketStatus,
+    SettleDeposit,
     Tick,
     UpdateIndexPrice,
     Withdraw,
+    WithdrawalStatus,
     encode_commands,
 )
 from exchange.events import OrderAccepted
@@ -206,10 +215,69 @@ class Script:
         )
 
 
+class PaymentScript(Script):
+    """The same people, who send money in and out, and promise to be alive."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.sent = 0
+
+    def opening(self) -> list[Command]:
+        usd, *others = self.assets
+        return [
+            *super().opening(),
+            AmendAsset(replace(usd, withdrawal_fee=UNIT, withdrawal_min=2 * UNIT, deposit_fee=1, deposit_min=UNIT)),
+            *[AmendAsset(replace(asset, withdrawal_day_max=UNIT)) for asset in others],
+        ]
+
+    def act(self) -> Command:
+        """Mostly a step of a payment, else what people do."""
+        choose = self.random
+        act = choose.random()
+        state = self.exchange.state
+        if act < 0.10:
+            return self.request()
+        if act < 0.32:
+            latest = max(1, state.next_withdrawal_id - 12)
+            ways = [*WithdrawalStatus, *[WithdrawalStatus.SUBMITTED, WithdrawalStatus.PROCESSING] * 4]
+            owner = choose.choice((0, 0, 0, choose.randint(1, ACCOUNTS)))
+            withdrawal_id = choose.randint(latest, state.next_withdrawal_id)
+            return AdvanceWithdrawal(withdrawal_id, choose.choice(ways), choose.choice(("", "tx")), "note", owner)
+        if act < 0.42:
+            self.sent += choose.random() < 0.9
+            asset_id = choose.choice(self.assets).asset_id
+            amount = choose.choice((1, UNIT // 2, 3 * UNIT, 700 * UNIT))
+            return RecordDeposit(
+                f"d{self.sent}", choose.randint(1, ACCOUNTS + 1), asset_id, amount, "here", "tx", "them"
+            )
+        if act < 0.52:
+            return SettleDeposit(
+                f"d{choose.randint(max(0, self.sent - 8), self.sent + 1)}", choose.random() < 0.7, "note"
+            )
+        if act < 0.56:
+            return CancelAllAfter(choose.randint(1, ACCOUNTS), choose.choice((0, 999, 1_000, 1_300, 5_000)))
+        if act < 0.57:
+            asset = state.assets[self.assets[0].asset_id]
+            above = choose.choice((0, 300 * UNIT))
+            return AmendAsset(replace(asset, withdrawal_approval_above=above, withdrawal_fee=choose.choice((0, UNIT))))
+        return super().act()
+
+    def request(self) -> RequestWithdrawal:
+        choose = self.random
+        self.references += choose.random() < 0.85
+        asset_id = choose.choice(self.assets).asset_id
+        amount = choose.choice((UNIT // 3, UNIT, 2 * UNIT, 250 * UNIT, 500 * UNIT, 9_000 * UNIT))
+        reference = f"w{self.references}"
+        return RequestWithdrawal(
+            reference, choose.randint(1, ACCOUNTS), asset_id, amount, "there", "net", choose.random() < 0.5
+        )
+
+
 def main() -> None:
     """Write a golden journal and what it leads to."""
     name, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    batches = [(time_ms, encode_commands(commands)) for time_ms, commands in Script(seed).batches(count)]
+    script = PaymentScript(seed) if name.startswith("payments") else Script(seed)
+    batches = [(time_ms, encode_commands(commands)) for time_ms, commands in script.batches(count)]
     (FOLDER / f"{name}.bin").write_bytes(msgspec.msgpack.encode(batches))
     outcome = play(FOLDER / f"{name}.bin")
     (FOLDER / f"{name}.json").write_text(json.dumps(outcome, indent=1) + "\n", "ascii")

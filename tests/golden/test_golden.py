@@ -9,6 +9,7 @@ from tests.golden.play import play
 
 FOLDER = Path(__file__).parent
 JOURNALS = sorted(path.stem for path in FOLDER.glob("*.bin"))
+PAYMENTS = ("WithdrawalRequested", "WithdrawalAdvanced", "DepositRecorded", "DepositSettled", "CancelAllAfterSet")
 
 
 @pytest.mark.parametrize("name", JOURNALS)
@@ -25,5 +26,13 @@ def test_golden_journals_hold_something() -> None:
     for name in JOURNALS:
         for kind, count in json.loads((FOLDER / f"{name}.json").read_text("ascii"))["kinds"].items():
             kinds[kind] = kinds.get(kind, 0) + count
-    for kind in ("Traded", "OrderTriggered", "OrderAmended", "OrderReduced", "OrderCancelled", "PositionChanged"):
+    for kind in (
+        "Traded",
+        "OrderTriggered",
+        "OrderAmended",
+        "OrderReduced",
+        "OrderCancelled",
+        "PositionChanged",
+        *PAYMENTS,
+    ):
         assert kinds[kind] >= 20, kind
