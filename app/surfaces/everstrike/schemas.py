@@ -460,5 +460,5 @@ REASONS: Final = {
     "429": "Too many requests of this address or key, or orders or cancels of this account. Retry-After says how long to wait.",
     "500": "Our fault.",
     "503": "Refused: result names the reject and the field. With reject UNAVAILABLE and Retry-After the exchange does not "
-    "take requests now.",
+    "take requests now; with OVERLOADED too many commands wait, and this one was not taken.",
 }
