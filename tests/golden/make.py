@@ -1,14 +1,18 @@
 """Makes a golden journal: a seeded script of commands in every flavour, with the events and the state it led to.
 
 `python -m tests.golden.make NAME SEED COUNT` writes NAME.bin and NAME.json beside this file; a name that begins with "payments"
-is a script of money in and out and of timers among the trades. A golden journal is never
-made anew because the core answers differently: the core is mended, or its rules get a new version and a new journal.
+is a script of money in and out and of timers among the trades, one that begins with "ladder" is a simulated life under the rules of
+liquidation. A golden journal is never made anew because the core answers differently: the core is mended, or its rules get a new
+version and a new journal.
 """
 
+import io
 import json
 import random
 import sys
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +42,7 @@ from exchange.commands import (
     SetLeverage,
     SetMarginMode,
     SetMarketStatus,
+    SetRulesVersion,
     SettleDeposit,
     Tick,
     UpdateIndexPrice,
@@ -48,7 +53,10 @@ from exchange.commands import (
 from exchange.events import OrderAccepted
 from exchange.exchange import Exchange
 from exchange.instrument import Instrument, InstrumentKind, MarketStatus
+from exchange.limits import RULES_LATEST, RULES_OF_LIQUIDATION
 from tests.golden.play import play
+from tests.simulation.life import Life, read_journal
+from tests.simulation.terms import opening
 
 FOLDER: Final = Path(__file__).parent
 START_MS: Final = 1_700_000_000_000
@@ -273,11 +281,34 @@ class PaymentScript(Script):
         )
 
 
+def life(seed: int, count: int) -> Iterator[tuple[int, list[Command]]]:
+    """Give the commands of a simulated life with its crashes: half of it under the rules of liquidation, half under the latest."""
+    journal = io.BytesIO()
+    lived = Life(seed, count, journal)
+    for command in opening(RULES_OF_LIQUIDATION):
+        lived.do(command)
+    while lived.count < count:
+        if lived.count >= count // 2 and lived.exchange.state.rules_version < RULES_LATEST:
+            lived.do(SetRulesVersion(RULES_LATEST))
+        lived.second()
+    journal.seek(0)
+    for time_ms, told in groupby(read_journal(journal), itemgetter(0)):
+        yield time_ms, [command for _, command in told]
+
+
+def scripted(name: str, seed: int, count: int) -> Iterator[tuple[int, list[Command]]]:
+    """Give the batches of the script that a name stands for."""
+    if name.startswith("ladder"):
+        return life(seed, count)
+    script = PaymentScript(seed) if name.startswith("payments") else Script(seed)
+    return script.batches(count)
+
+
 def main() -> None:
     """Write a golden journal and what it leads to."""
     name, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    script = PaymentScript(seed) if name.startswith("payments") else Script(seed)
-    batches = [(time_ms, encode_commands(commands)) for time_ms, commands in script.batches(count)]
+    told = scripted(name, seed, count)
+    batches = [(time_ms, encode_commands(commands)) for time_ms, commands in told]
     (FOLDER / f"{name}.bin").write_bytes(msgspec.msgpack.encode(batches))
     outcome = play(FOLDER / f"{name}.bin")
     (FOLDER / f"{name}.json").write_text(json.dumps(outcome, indent=1) + "\n", "ascii")

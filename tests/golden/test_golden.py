@@ -36,3 +36,14 @@ def test_golden_journals_hold_something() -> None:
         *PAYMENTS,
     ):
         assert kinds[kind] >= 20, kind
+    for kind in (
+        "FundingSettled",
+        "FundingPaid",
+        "StrikeChanged",
+        "OptionModelsUpdated",
+        "MarketSettled",
+        "MarketAmended",
+    ):
+        assert kinds[kind] >= 1, kind
+    for kind in ("LiquidationEnded", "PositionTakenOver", "PositionDeleveraged", "LossSocialised", "LossShared"):
+        assert kinds[kind] >= 1, kind

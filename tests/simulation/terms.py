@@ -16,7 +16,7 @@ from exchange.commands import (
     SetRulesVersion,
 )
 from exchange.instrument import Asset, Bracket, IndexTerms, Instrument, MarkMethod
-from exchange.limits import RULES_OF_LIQUIDATION
+from exchange.limits import RULES_LATEST
 from tests.support import world
 from tests.support.options import BTC_CALL, BTC_PUT, CALL, PUT
 from tests.support.world import BTC, ETH, ETHP, PERP, SPOT, USD, USD_UNIT, USDT, USDT_SPOT
@@ -97,8 +97,8 @@ def dated(market_id: int, expiry_ms: int) -> Instrument:
     )
 
 
-def opening() -> list[Command]:
-    """Return what makes the exchange: assets, indices, markets, the rules of liquidation, accounts with money."""
+def opening(rules_version: int = RULES_LATEST) -> list[Command]:
+    """Return what makes the exchange: assets, indices, markets, its rules, accounts with money."""
     told: list[Command] = [
         ListAsset(Asset(asset_id, symbol))
         for asset_id, symbol in ((USD, "USD"), (BTC, "BTC"), (ETH, "ETH"), (USDT, "USDT"), (SOL, "SOL"))
@@ -107,7 +107,7 @@ def opening() -> list[Command]:
     told.append(ListIndex(IndexTerms(ETH_INDEX, "ETH", 2, True)))
     told.append(ListIndex(IndexTerms(SOL_INDEX, "SOL", 2)))
     told += [ListMarket(market_id, instrument) for market_id, instrument in MARKETS.items()]
-    told.append(SetRulesVersion(RULES_OF_LIQUIDATION))
+    told.append(SetRulesVersion(rules_version))
     for account_id in (*MAKERS, *PROVIDERS, *GAMBLERS):
         told += account(account_id)
     told.append(Deposit("fund", 0, USD, 2_000 * USD_UNIT))
