@@ -1,7 +1,7 @@
 """Candles in the database: beside the naive twin over everything that happened, across starts, losses and rebuilds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from random import Random
 
@@ -173,8 +173,10 @@ async def test_slots_go_after_two_days_and_quiet_prices_stay(settings: Settings,
         for one in opening(clock()):
             await store.sequencer.submit(one)
         await live(store, clock, dice, commands[:200], (900, 61_000))
-        for step_ms in (DAY_MS, DAY_MS + HOUR_MS, 3_000, 5 * DAY_MS, 20_000):
-            clock.now_ms += step_ms
+        # Late in the minute two days after the last price: its slots stay.
+        end_ms = open_of(recorder.prices[Basis.INDEX, 1][-1].time_ms, MINUTE_MS) + SLOTS_KEPT_MS + 59_000
+        for now_ms in (end_ms - DAY_MS, end_ms, end_ms + 3_000, end_ms + 5 * DAY_MS, end_ms + 5 * DAY_MS + 20_000):
+            clock.now_ms = now_ms
             await store.sequencer.submit(Tick())
             await store.projector.settle()
             horizon_ms = open_of(clock(), MINUTE_MS) - SLOTS_KEPT_MS
@@ -223,7 +225,7 @@ async def test_the_running_candle_is_seen_at_once(settings: Settings) -> None:
             assert (candle.open_ms, candle.close, candle.volume) == (open_of(START_MS, interval_ms), PRICE, 4)
 
 
-def to_revision(revision: str, is_down: bool) -> object:
+def to_revision(revision: str, is_down: bool) -> Callable[[SyncConnection], None]:
     def move(connection: SyncConnection) -> None:
         (command.downgrade if is_down else command.upgrade)(config_for(connection), revision)
 
