@@ -5,7 +5,7 @@ from exchange.answers import refuse
 from exchange.commands import AmendMarket, SetRulesVersion
 from exchange.events import Event, MarketAmended, MarketAmendmentScheduled, RulesVersionSet
 from exchange.instrument import Instrument
-from exchange.limits import RULES_LATEST, TERMS_NOTICE_MS
+from exchange.limits import RULES_LATEST, RULES_OF_CORRECTIONS, TERMS_NOTICE_MS
 from exchange.listings import check_terms
 from exchange.rejects import Reject
 from exchange.state import Amendment, Market, State
@@ -32,7 +32,7 @@ def amend_market(state: State, command: AmendMarket, time_ms: int, out: list[Eve
     effective_ms = max(command.effective_ms, time_ms)
     if not is_same_contract(market.instrument, instrument) or not check_terms(state, instrument):
         refuse(Reject.INVALID_TERMS, out)
-    elif asks_more(market.instrument, instrument) and effective_ms < time_ms + TERMS_NOTICE_MS:
+    elif needs_notice(state, market.instrument, instrument) and effective_ms < time_ms + TERMS_NOTICE_MS:
         refuse(Reject.NOTICE_TOO_SHORT, out)
     elif effective_ms > time_ms:
         market.amendment = Amendment(instrument, effective_ms)
@@ -77,6 +77,28 @@ def is_same_contract(old: Instrument, new: Instrument) -> bool:
             new.intrinsic_floor_ppm,
             new.expiry_ms,
         )
+    )
+
+
+def needs_notice(state: State, old: Instrument, new: Instrument) -> bool:
+    """Tell whether new terms may make an account unsafe that was safe: by their rates, by the mark, or by funding."""
+    if asks_more(old, new):
+        return True
+    return state.rules_version >= RULES_OF_CORRECTIONS and (marks_differently(old, new) or may_cost_more(old, new))
+
+
+def marks_differently(old: Instrument, new: Instrument) -> bool:
+    """Tell whether new terms may move the mark at once."""
+    return (old.mark_method, old.mark_clamp_ppm) != (new.mark_method, new.mark_clamp_ppm)
+
+
+def may_cost_more(old: Instrument, new: Instrument) -> bool:
+    """Tell whether an hour of funding, which is part of every margin, may be larger under new terms."""
+    return (
+        new.premium_clamp_ppm > old.premium_clamp_ppm
+        or new.funding_period_h < old.funding_period_h
+        or (new.interest_ppm, new.interest_clamp_ppm) != (old.interest_ppm, old.interest_clamp_ppm)
+        or new.is_premium_on_mark is not old.is_premium_on_mark
     )
 
 

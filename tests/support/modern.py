@@ -50,9 +50,10 @@ def with_mark(instrument: Instrument, method: MarkMethod, impact_qty: int) -> In
 def modern(fund: int = 2_000) -> World:
     """An exchange under the latest rules. `fund` USD are in the insurance fund."""
     world = opening()
-    world.do(SetRulesVersion(RULES_LATEST))
+    # Before the rules, under which a mark changes with notice only.
     world.do(AmendMarket(PERP, with_mark(BTC_PERP, MarkMethod.BASIS, 300)))
     world.do(AmendMarket(ETHP, with_mark(ETH_PERP, MarkMethod.MEDIAN, 300)))
+    world.do(SetRulesVersion(RULES_LATEST))
     for market_id, option in ((CALL, BTC_CALL), (PUT, BTC_PUT)):
         basis = msgspec.structs.replace(option, mark_method=MarkMethod.BASIS, impact_qty=300)
         world.do(ListMarket(market_id, basis))

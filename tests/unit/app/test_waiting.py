@@ -49,7 +49,9 @@ def test_beyond_a_batch_cancels_go_first_and_none_passes_its_own_order() -> None
     assert run(2, "A1", "B1", "C1", "-A2", "-D1") == [["-D1", "A1"], ["-A2", "B1"], ["C1"]]
     assert run(1, "A1", "B1", "-A2", "-A3", "A4", "-A5") == [["A1"], ["-A2"], ["-A3"], ["B1"], ["A4"], ["-A5"]]
     assert run(3, "A1", "-B1", "A2", "-B2", "t1", "B3", "-B4") == [["t1", "A1", "-B1"], ["-B2", "A2", "B3"], ["-B4"]]
-    assert run(1, "A1", "-B1", "A2", "-B2", "t1", "B3", "-B4") == [[one] for one in ["-B1", "-B2", "t1", "A1", "A2", "B3", "-B4"]]
+    assert run(1, "A1", "-B1", "A2", "-B2", "t1", "B3", "-B4") == [
+        [one] for one in ["-B1", "-B2", "t1", "A1", "A2", "B3", "-B4"]
+    ]
 
 
 @pytest.mark.spec("LIM-015")

@@ -18,8 +18,8 @@ from exchange.commands import (
     Tick,
 )
 from exchange.events import CommandRejected, LiquidityProviderSet, MarketAmended, MarketAmendmentScheduled
-from exchange.instrument import Bracket, Instrument, MarketStatus
-from exchange.limits import TERMS_NOTICE_MS
+from exchange.instrument import Bracket, Instrument, MarketStatus, MarkMethod
+from exchange.limits import RULES_LATEST, TERMS_NOTICE_MS
 from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
 from tests.support.world import BTC_PERP, ISOLATED, PERP, POOR, REGULAR, RICH, USD_UNIT, World, opening
@@ -57,6 +57,32 @@ def test_terms_that_ask_for_more_need_notice() -> None:
     cheaper = terms(taker_fee_ppm=200)
     assert world.do(AmendMarket(PERP, cheaper)) == [MarketAmended(PERP, cheaper)]
     assert audit(world.exchange) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mark_method": MarkMethod.BASIS},
+        {"mark_clamp_ppm": 10_000},
+        {"premium_clamp_ppm": 40_000},
+        {"funding_period_h": 8},
+        {"interest_ppm": 100},
+        {"interest_clamp_ppm": 500},
+        {"is_premium_on_mark": True},
+    ],
+)
+def test_terms_that_move_the_mark_or_raise_funding_need_notice(changes: dict[str, object]) -> None:
+    """AMD-006: and they are taken with it. The first two rules took them at once."""
+    listed = terms(symbol="FUNDED", premium_clamp_ppm=30_000, impact_qty=300, mark_clamp_ppm=30_000)
+    other = msgspec.structs.replace(listed, **changes)
+    older, world = opening(), opening()
+    for one, rules, reject in ((older, 2, None), (world, RULES_LATEST, Reject.NOTICE_TOO_SHORT)):
+        one.do(SetRulesVersion(rules))
+        one.do(ListMarket(9, listed))
+        assert refusal(one, AmendMarket(9, other)) is reject
+    assert refusal(world, AmendMarket(9, other, world.time_ms + TERMS_NOTICE_MS)) is None
+    milder = msgspec.structs.replace(listed, premium_clamp_ppm=20_000, funding_period_h=12, impact_qty=400)
+    assert refusal(world, AmendMarket(9, milder)) is None
 
 
 @pytest.mark.parametrize(
