@@ -8,25 +8,34 @@ import asyncio
 import json
 import re
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
+from app.auth import Scope
+from app.custody.simulated import SimulatedChain
+from app.db.connect import engine_for
 from app.db.embedded import EmbeddedServer
 from app.db.migrate import migrate
 from app.settings import Settings
 from app.surfaces.everstrike.examples import PATH, Examples
 from tests.conftest import MASTER_KEY
-from tests.venue import PAIR, PRICE, SPOT, Client, Venue, running_venue
+from tests.venue import DEADLINE_S, PAIR, PRICE, SPOT, Client, Venue, running_venue
 
 ENTRIES_MAX: Final = 2
 """What an example shows of a list, or of a map with many entries."""
 MANY: Final = 20
 FALL: Final = (59_700, 59_400, 59_100, 58_900, 58_800, 58_700, 58_640, 58_640)
 HOUR_MS: Final = 3_600_000
+BLOCK_MS: Final = 2_000
 CUSTOMER: Final = "5b0c2a52-7f0e-4f4f-9f57-3a8c56a3c2f1"
+ADDRESS: Final = "sim1c339fe070c2fa8501da7ee594275e2e68bccbbd856307c64"
+HASH: Final = "4bab" * 16
 _SEQ_ID: Final = re.compile(r"\d+-\d+")
+_ADDRESS: Final = re.compile(r"sim1[0-9a-f]{48}")
+_HASH: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}")
 
 
 class Recorder:
@@ -89,7 +98,9 @@ def steady(value: Any) -> Any:
         return [steady(entry) for entry in value]
     if isinstance(value, dict):
         return {name: CUSTOMER if name == "customer_id" else steady(entry) for name, entry in value.items()}
-    return "1234-5" if isinstance(value, str) and _SEQ_ID.fullmatch(value) else value
+    if not isinstance(value, str):
+        return value
+    return _ADDRESS.sub(ADDRESS, _HASH.sub(HASH, "1234-5" if _SEQ_ID.fullmatch(value) else value))
 
 
 def record(venue: Venue) -> Examples:
@@ -99,6 +110,7 @@ def record(venue: Venue) -> Examples:
     trade(recorder, alice, bob)
     hold_margin(recorder, ivy, bob)
     read_account(recorder, alice)
+    move_money(recorder, venue, alice)
     let_time_pass(venue, bob)
     read_markets(recorder, venue)
     read_history(recorder, venue, ivy)
@@ -139,6 +151,33 @@ def read_account(recorder: Recorder, alice: Client) -> None:
     recorder.get(alice, "/position", pair=PAIR)
     for path in ("/orders", "/active_orders", "/fills"):
         recorder.get(alice, path, pair=PAIR, limit=2)
+
+
+def move_money(recorder: Recorder, venue: Venue, alice: Client) -> None:
+    """A deposit that comes in, and a withdrawal that is called back."""
+    owner = venue.key(alice.account_id, scopes=Scope.READ | Scope.WITHDRAW)
+    engine = engine_for(venue.store.url)
+    chain = SimulatedChain(engine, venue.clock, block_ms=BLOCK_MS)
+    address = recorder.get(owner, "/v1/deposit_address", asset="BTC")["address"]
+    venue.run(chain.deposit(address, "BTC", 50_000_000))
+    wait_for(owner, "/deposits", "COMPLETED", chain)
+    recorder.get(owner, "/deposits", asset="BTC", limit=2)
+    venue.run(chain.go_away(True))
+    sent = {"asset": "BTC", "qty": 0.25, "address": ADDRESS}
+    asked = recorder.post(owner, "/auth/withdraw", **sent, client_withdrawal_id="rent")
+    recorder.post(owner, "/auth/withdraw/cancel", id=asked["id"])
+    venue.run(chain.go_away(False))
+    recorder.get(owner, "/withdrawals", asset="BTC", limit=2)
+    venue.run(engine.dispose())
+
+
+def wait_for(client: Client, path: str, status: str, chain: SimulatedChain) -> None:
+    """Let blocks come until the newest entry of a list has this status."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := client.get(path).json()["result"]) or found[0]["status"] != status:
+        assert time.monotonic() < deadline, found
+        client.venue.run(chain.mine(1))
+        time.sleep(0.05)
 
 
 def let_time_pass(venue: Venue, bob: Client) -> None:

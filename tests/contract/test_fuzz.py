@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.auth import sign
+from app.auth import Scope, sign
 from app.surfaces.evermark.liabilities import SIGNED_PREFIX
 from app.surfaces.everstrike.schemas import PARAMETERS
 from tests.contract.documents import document
@@ -33,6 +33,8 @@ OPERATIONS = [
     ("POST", "/leverage"),
     ("POST", "/fund"),
     ("POST", "/draw"),
+    ("POST", "/auth/withdraw"),
+    ("POST", "/auth/withdraw/cancel"),
     ("GET", "/order"),
     ("GET", "/orders"),
     ("GET", "/active_orders"),
@@ -41,6 +43,9 @@ OPERATIONS = [
     ("GET", "/position"),
     ("GET", "/active_positions"),
     ("GET", "/fills"),
+    ("GET", "/deposits"),
+    ("GET", "/withdrawals"),
+    ("GET", "/v1/deposit_address"),
     ("GET", "/pairs"),
     ("GET", "/depth"),
     ("GET", "/trades"),
@@ -72,7 +77,8 @@ class Signature(AuthBase):
 
 @pytest.fixture(scope="session")
 def fuzzer(venue: Venue) -> Client:
-    return venue.client("fuzzer", is_isolated=True)
+    scopes = Scope.READ | Scope.TRADE | Scope.WITHDRAW
+    return venue.key(venue.account("fuzzer", is_isolated=True), scopes=scopes)
 
 
 @pytest.fixture(scope="session")

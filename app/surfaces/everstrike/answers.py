@@ -65,7 +65,14 @@ CANCEL_WORDS: Final = {
 }
 LEVERAGE_LEAST_E2: Final = 100
 
-FIELDS: Final = {"market_id": "pair", "order_id": "id", "amount": "qty", "account_id": "x-api-key"}
+FIELDS: Final = {
+    "market_id": "pair",
+    "order_id": "id",
+    "withdrawal_id": "id",
+    "asset_id": "asset",
+    "amount": "qty",
+    "account_id": "x-api-key",
+}
 """The core's names of parameters that have another one here."""
 
 

@@ -16,6 +16,7 @@ from app.problems import Problem
 from app.surfaces.everstrike.answers import failure, problem
 from app.surfaces.everstrike.charts import Charts
 from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.funds import Funds
 from app.surfaces.everstrike.reading import Reading
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS
 from app.surfaces.everstrike.trading import Trading
@@ -53,7 +54,7 @@ _MARGIN: Final = ("pair", "qty")
 
 def rows(desk: Desk) -> list[Row]:
     """Every address of the surface."""
-    return [*_trading(Trading(desk)), *_reading(Reading(desk)), *_charts(Charts(desk))]
+    return [*_trading(Trading(desk)), *_reading(Reading(desk)), *_charts(Charts(desk)), *_funds(Funds(desk))]
 
 
 def _trading(handlers: Trading) -> list[Row]:
@@ -107,6 +108,28 @@ def _charts(handlers: Charts) -> list[Row]:
     return [
         Row("GET", "/ticker", public, handlers.ticker, "ticker", (), ("pair",)),
         Row("GET", "/ohlcv", public, handlers.ohlcv, "ohlcv", ("pair",), window),
+    ]
+
+
+def _funds(handlers: Funds) -> list[Row]:
+    key, signed = Access.KEY, Access.SIGNED
+    listed = ("asset", "start", "end", "limit")
+    asked = ("network", "client_withdrawal_id", "recv_window")
+    withdraw = ("asset", "qty", "address", "timestamp")
+    return [
+        Row("POST", "/auth/withdraw", signed, handlers.withdraw, "withdrawal", withdraw, asked),
+        Row(
+            "POST",
+            "/auth/withdraw/cancel",
+            signed,
+            handlers.cancel,
+            "withdrawal",
+            ("id", "timestamp"),
+            ("recv_window",),
+        ),
+        Row("GET", "/withdrawals", key, handlers.withdrawals, "withdrawals", (), listed),
+        Row("GET", "/deposits", key, handlers.deposits, "deposits", (), listed),
+        Row("GET", "/v1/deposit_address", key, handlers.address, "deposit_address", ("asset",), ("network",)),
     ]
 
 
