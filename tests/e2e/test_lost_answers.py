@@ -26,6 +26,7 @@ WORKERS: Final = 32
 PATIENCE_S: Final = 0.5
 """How long a client waits for an answer before it thinks it lost; twice as long each time until one comes, up to the most."""
 PATIENCE_MAX_S: Final = 16.0
+DEADLINE_S: Final = 120.0
 ATTEMPTS_MAX: Final = 200
 FATES: Final = {
     Fate.PASSES: 60,
@@ -53,13 +54,13 @@ class Outcome(NamedTuple):
 class Line:
     """A client's connection, opened anew whenever it broke."""
 
-    def __init__(self, port: int, api_key: str, secret: str) -> None:
+    def __init__(self, port: int, api_key: str, secret: str, patience_s: float = PATIENCE_S) -> None:
         self._port = port
         self._api_key = api_key
         self._secret = secret.encode()
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
-        self._patience_s = PATIENCE_S
+        self._patience_s = self._usual_s = patience_s
         self.asked = 0
 
     def body(self, fields: dict[str, object]) -> bytes:
@@ -98,7 +99,7 @@ class Line:
         except (OSError, asyncio.IncompleteReadError):
             self.close()
             raise Lost from None
-        self._patience_s = PATIENCE_S
+        self._patience_s = self._usual_s
         head, _, body = answer.partition(b"\r\n\r\n")
         return int(head[9:12]), json.loads(body)
 
@@ -248,7 +249,7 @@ async def check_found(port: int, keys: list[tuple[str, str]], traders: list[Trad
     """On a line that holds: every outcome is found again by its id, and what was cancelled is."""
 
     async def check(number: int, trader: Trader) -> None:
-        line = Line(port, *keys[number % len(keys)])
+        line = Line(port, *keys[number % len(keys)], patience_s=DEADLINE_S)
         for name, outcome in trader.outcomes.items():
             status, answer = await line.get(f"/order?client_order_id={name}")
             if not outcome.order_id:
