@@ -32,7 +32,7 @@ from app.db.queries import Queries
 from app.db.secrets import Vault, master_key
 from app.faults import DatabaseUnusable, JournalDamaged, SettingsInvalid, WriterPresent
 from app.identity import Identity
-from app.journal import Journal, Revive, head_of
+from app.journal import UNREACHABLE, Journal, Revive, head_of
 from app.recovery import Listeners, Progress, Recovered, recover
 from app.sequencer import Sequencer
 from app.settings import Settings
@@ -207,6 +207,8 @@ async def rebuild(settings: Settings, progress: Progress | None = None) -> int:
             await recover(journal.connection, listeners, not_after=0, gate=projector.gate)
             await projector.settle()
             return projector.seq
+        except UNREACHABLE as error:
+            raise DatabaseUnusable(f"The projections cannot be made: {str(error) or type(error).__name__}") from error
         finally:
             await projector.close()
             await journal.close()

@@ -1,9 +1,18 @@
 """What a terminal shows when the exchange is open."""
 
+from typing import Final
+
 from rich.console import Console
 
 from app import compiled, demo
 from app.settings import Settings
+
+PRICES: Final = {
+    "synthetic": "[yellow]synthetic[/yellow]  [dim](random walks and no market's: EVERMARK_FEED=live watches real ones)[/dim]",
+    "file": "a recording",
+    "live": "live",
+    "none": "none",
+}
 
 
 def welcome(out: Console, settings: Settings) -> None:
@@ -16,6 +25,7 @@ def welcome(out: Console, settings: Settings) -> None:
     out.print(f"\n[bold green]Evermark is open[/bold green] at [bold]{url}[/bold]")
     out.print(f"  API reference   {url}/docs", soft_wrap=True)
     out.print(f"  core            {compiled.describe()}{hint}", soft_wrap=True)
+    out.print(f"  index prices    {PRICES[settings.feed]}", soft_wrap=True)
     out.print(f"  files           {settings.data_dir}", soft_wrap=True, markup=False)
     found = demo.read(settings.data_dir) if settings.demo and settings.is_embedded else None
     if found is None:

@@ -11,7 +11,7 @@ from app.db.connect import Connection, connect
 from app.db.projector import Projector
 from app.db.rows import Basis
 from app.db.tables import PROJECTIONS
-from app.faults import ProjectionConflict
+from app.faults import DatabaseUnusable, ProjectionConflict
 from app.journal import EMPTY, read
 from app.settings import Settings
 from app.store import Store, open_store, rebuild
@@ -220,6 +220,16 @@ async def test_a_rebuild_equals_what_was_written_as_it_came(settings: Settings, 
     async with open_store(settings, clock=clock):
         pass
     assert await tables(admin) == incremental
+
+
+@pytest.mark.spec("CLI-007")
+async def test_a_rebuild_that_the_database_refuses_says_so(settings: Settings, admin: Connection) -> None:
+    clock = FakeClock()
+    async with open_store(settings, clock=clock):
+        pass
+    await admin.execute("DROP TABLE fills")
+    with pytest.raises(DatabaseUnusable, match='The projections cannot be made: .*"fills" does not exist'):
+        await rebuild(settings)
 
 
 @pytest.mark.spec("PROJ-003")
