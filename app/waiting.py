@@ -90,7 +90,7 @@ URGENCIES: Final[dict[type[Command], Urgency]] = {
     SetLiquidityProvider: Urgency.OWN,
     Deposit: Urgency.OWN,
     Withdraw: Urgency.OWN,
-    AdvanceWithdrawal: Urgency.OWN,
+    AdvanceWithdrawal: Urgency.OWN,  # what a user cancels: see urgency_of
     RecordDeposit: Urgency.OWN,
     SettleDeposit: Urgency.OWN,
 }
@@ -102,6 +102,8 @@ def urgency_of(command: Command) -> Urgency:
         return Urgency.REDUCING if command.reduce_only or command.is_close else Urgency.ORDINARY
     if isinstance(command, MoveMargin) and command.amount > 0:
         return Urgency.REDUCING
+    if isinstance(command, AdvanceWithdrawal) and command.account_id:
+        return Urgency.ORDINARY
     return URGENCIES[type(command)]
 
 

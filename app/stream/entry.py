@@ -33,7 +33,8 @@ PATHS: Final = {
 }
 """The operations and the REST rows that they stand for."""
 PENDING_MAX: Final = 100
-"""Commands of a client that may wait for their answers."""
+"""Commands of a client that may wait for their answers; as many again of those that cancel."""
+CANCELS: Final = frozenset({"cancel", "cancel_bulk", "cancel_all_after"})
 
 _Content = dict[str, msgspec.Raw]
 
@@ -68,7 +69,7 @@ class Entry:
         key = client.key
         if key is None or not client.is_signed:
             raise Denied(Denial.NO_AUTH)
-        if client.pending >= PENDING_MAX:
+        if client.pending >= (PENDING_MAX if op not in CANCELS else 2 * PENDING_MAX):
             raise Malformed("op", f"{PENDING_MAX} commands wait for their answers already.", "TOO_MANY_PENDING")
         request = Request.of_socket(key.api_key, client.address, form_of(content))
         client.pending += 1

@@ -64,7 +64,7 @@ class Funds:
         what = (asset.asset_id, amount, address, network, is_confirmed)
         command = RequestWithdrawal(name or str(uuid.uuid4()), key.account_id, *what)
         try:
-            return await self._desk.sequencer.submit(command, _Reply(self._desk, key))
+            return await self._desk.submit(command, _Reply(self._desk, key))
         except Unencodable as error:
             raise Malformed("body", str(error)) from error
 
@@ -77,7 +77,7 @@ class Funds:
             raise NotFound("id", Reject.WITHDRAWAL_NOT_FOUND.value, Reject.WITHDRAWAL_NOT_FOUND.name)
         note = "Cancelled on request."
         command = AdvanceWithdrawal(number, WithdrawalStatus.CANCELLED, note=note, account_id=key.account_id)
-        return await self._desk.sequencer.submit(command, _Reply(self._desk, key))
+        return await self._desk.submit(command, _Reply(self._desk, key))
 
     async def withdrawals(self, request: Request, _receive: Receive) -> Answer:
         """GET /withdrawals: the latest first."""

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from app.limits import REFUSALS_BURST, AccountLimits, AddressLimits, name_of
@@ -131,3 +133,11 @@ def test_connections_are_counted_and_forgotten() -> None:
     for name in "aab":
         limits.leave(name)
     assert limits._connections == {}
+
+
+@pytest.mark.spec("LIM-008", "LIM-009")
+def test_users_commands_come_through_the_desk() -> None:
+    """It charges them; nothing beside it hands a surface's command to the sequencer."""
+    root = Path(__file__).parents[3] / "app"
+    files = [path for folder in ("surfaces", "stream") for path in (root / folder).rglob("*.py")]
+    assert [path.name for path in files if "sequencer.submit(" in path.read_text("utf-8")] == ["desk.py"]

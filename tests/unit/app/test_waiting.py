@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from app.waiting import URGENCIES, Entry, Urgency, Waiting, urgency_of
 from engine.order import Side
-from exchange.commands import CancelOrder, CancelOrders, Command, MoveMargin, PlaceOrder, Tick
+from exchange.commands import (
+    AdvanceWithdrawal,
+    CancelOrder,
+    CancelOrders,
+    Command,
+    MoveMargin,
+    PlaceOrder,
+    Tick,
+    WithdrawalStatus,
+)
 from tests.small import PERP, order
 
 NAMES = "ABCD"
@@ -137,3 +146,5 @@ def test_what_reduces_is_urgent() -> None:
     assert urgency_of(MoveMargin(1, PERP, -5)) is Urgency.ORDINARY
     assert urgency_of(CancelOrders(1)) is Urgency.REDUCING
     assert urgency_of(Tick()) is Urgency.OWN
+    assert urgency_of(AdvanceWithdrawal(1, WithdrawalStatus.SUCCEEDED)) is Urgency.OWN
+    assert urgency_of(AdvanceWithdrawal(1, WithdrawalStatus.CANCELLED, account_id=1)) is Urgency.ORDINARY
