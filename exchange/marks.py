@@ -6,7 +6,7 @@ from engine.order import TriggerEvent
 from exchange import resting
 from exchange.events import Event, MarkPriceChanged, OptionIndexChanged, StrikeChanged
 from exchange.instrument import MarketStatus, MarkMethod
-from exchange.limits import HOUR_MS, MARK_MS, MODEL_AGE_MAX_MS, STRIKE_MS
+from exchange.limits import HOUR_MS, MARK_MS, MODEL_AGE_MAX_MS, RULES_OF_CORRECTIONS, STRIKE_MS
 from exchange.state import Index, Market, State
 from risk.fixed import div_half_up, div_up
 from risk.index import EMA_SCALE, STRIKE_EMA_LENGTH, next_ema, strike_price
@@ -84,6 +84,8 @@ def move_marks(state: State, time_ms: int, moved: list[Market], out: list[Event]
             move_mark(state, market, option_mark(market, time_ms), moved, out)
         elif market.instrument.mark_method is not MarkMethod.INDEX:
             move_mark(state, market, future_mark(market, time_ms), moved, out)
+        elif market.mark_price != market.index_price and state.rules_version >= RULES_OF_CORRECTIONS:
+            move_mark(state, market, market.index_price, moved, out)  # whose terms had another method until now
 
 
 def move_mark(state: State, market: Market, price: int, moved: list[Market], out: list[Event]) -> None:

@@ -7,7 +7,16 @@ from msgspec.structs import replace
 
 from engine.order import Side, TriggerEvent
 from exchange.audit import audit
-from exchange.commands import CancelOrders, ListMarket, OptionModel, PlaceOrder, Tick, UpdateOptionModels
+from exchange.commands import (
+    AmendMarket,
+    CancelOrders,
+    ListMarket,
+    OptionModel,
+    PlaceOrder,
+    SetRulesVersion,
+    Tick,
+    UpdateOptionModels,
+)
 from exchange.events import (
     CommandRejected,
     IndexPriceChanged,
@@ -17,6 +26,7 @@ from exchange.events import (
     StrikeChanged,
 )
 from exchange.instrument import Instrument, InstrumentKind, MarkMethod
+from exchange.limits import RULES_LATEST, TERMS_NOTICE_MS
 from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
 from risk.mark import with_basis
@@ -439,6 +449,19 @@ def test_prices_stand_in_their_order() -> None:
         OptionIndexChanged,
         MarkPriceChanged,
     ]
+
+
+@pytest.mark.parametrize("rules", [2, RULES_LATEST])
+def test_a_market_comes_to_be_marked_at_its_index(rules: int) -> None:
+    """PRC-025: by terms given with notice, while the index stands. Under the second rules it kept the mark of its book."""
+    venue = Venue(BASIS_PERP)
+    venue.do(SetRulesVersion(rules))
+    venue.quote(60_590_00, 60_610_00)
+    venue.do(AmendMarket(1, replace(BASIS_PERP, mark_method=MarkMethod.INDEX), venue.time_ms + TERMS_NOTICE_MS))
+    venue.at(venue.time_ms + TERMS_NOTICE_MS)
+    assert venue.market().mark_price == 60_019_67
+    moved = only(MarkPriceChanged, venue.second())
+    assert moved == ([] if rules == 2 else [MarkPriceChanged(1, I)])
 
 
 @pytest.mark.parametrize("instrument", [BASIS_PERP, MEDIAN_PERP, WIDE_CALL, WIDE_PUT], ids=lambda i: i.symbol)
