@@ -85,7 +85,7 @@ class Shortcut:
         """Hand the request on; what comes back is the handler's own coroutine."""
         kind = scope["type"]
         handler = self._handlers.get(scope["path"]) if kind == "http" else None
-        if kind == "websocket" and scope["path"] == "/":
+        if kind == "websocket":
             handler = self._stream
         return (handler or self._otherwise)(scope, receive, send)
 

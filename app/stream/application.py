@@ -21,6 +21,7 @@ from app.rate import Bucket, Table, fill_ms
 from app.stream import messages
 from app.stream.client import Client
 from app.stream.entry import Entry
+from app.stream.frames import POLICY
 from app.stream.hub import Hub
 from app.stream.messages import answered, message
 from app.stream.ring import NEVER
@@ -29,6 +30,7 @@ from app.stream.topics import Topic
 from app.surfaces.everstrike.answers import failure, problem
 from app.surfaces.everstrike.desk import Desk
 
+PATH: Final = "/"
 CONTENT_WORDS: Final = "content must not be empty."
 MESSAGE_WORDS: Final = 'A message must be JSON: {"op": ..., "content": ...}.'
 
@@ -128,6 +130,9 @@ class Application:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve a client until it goes."""
         await receive()
+        if scope["path"] != PATH:
+            await send({"type": "websocket.close", "code": POLICY, "reason": ""})  # 403, as nothing was accepted
+            return
         found = scope["extensions"].get(EXTENSION)
         assert isinstance(found, Socket), "the server has the stream's own protocol"
         address = scope["client"][0] if scope["client"] else ""

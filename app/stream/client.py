@@ -89,6 +89,10 @@ class Client:
         """Do not catch up on a topic."""
         self._stale.pop(topic, None)
 
+    def unread(self) -> int:
+        """How many bytes wait for the client."""
+        return self._size + self.socket.transport.get_write_buffer_size()
+
     def end(self, code: int, reason: str) -> None:
         """Say goodbye."""
         self.drop()

@@ -55,12 +55,14 @@ class Listener:
 
     def closing(self) -> tuple[int, str]:
         """Wait for the goodbye: its code and reason."""
+        goodbye = None
         try:
             while True:
                 self.next()
         except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "the connection ended without a goodbye"
-            return closed.rcvd.code, closed.rcvd.reason
+            goodbye = closed.rcvd
+        assert goodbye is not None, "the connection ended without a goodbye"
+        return goodbye.code, goodbye.reason
 
 
 @contextmanager

@@ -62,6 +62,7 @@ CANCEL_WORDS: Final = {
     CancelReason.TRIGGER_REFUSED: "Order was rejected when it was triggered.",
     CancelReason.LIQUIDATION: "Cancelled because the position is being liquidated.",
     CancelReason.SETTLED: "Cancelled because the market expired.",
+    CancelReason.DEAD_MAN: "Cancelled because the account was silent for longer than it had said.",
 }
 LEVERAGE_LEAST_E2: Final = 100
 

@@ -1,0 +1,169 @@
+"""Laws of the private stream, over lives of a whole exchange: what is told is enough, in order, and the same each time."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from app.db.projector import Projector
+from app.db.rows import StoredOrder
+from app.sequencer import Sequencer
+from app.stream.private import Sheet, Teller
+from app.stream.refill import _open_orders
+from app.stream.ring import Ring
+from app.surfaces.everstrike.answers import Json, balance_json, order_of_view, position_json
+from app.surfaces.everstrike.pairs import Pairs
+from exchange import views
+from exchange.commands import Command
+from exchange.exchange import Exchange
+from tests.simulation.life import Life, read_journal
+
+COMMANDS = 6_000
+SEEDS = (1, 8)
+CHECK_EVERY = 250
+ENDS = {"order_cancelled", "order_completed", "trigger_cancelled", "trigger_failed"}
+OWN_ORDER = {"fills", "time", "leverage", "trigger_price", "msg"}
+"""What REST has from elsewhere, or changes without an event: a trailing stop's trigger, the leverage of an account."""
+POSITION = ("pair", "size", "realized", "funding", "fees", "cum_pnl")
+BALANCE = ("pnl", "fees", "withdrawn")
+"""What moves with events only: the rest follows the mark."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Standing:
+    """What pairs want of a sequencer: the exchange as it is."""
+
+    def __init__(self) -> None:
+        self.exchange = Exchange()
+
+
+class Mirror:
+    """What a client knows of its account from messages alone."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Json] = {}
+        self.positions: dict[str, Json] = {}
+        self.balances: Json = {}
+        self.place = (0, 0)
+
+    def take(self, message: dict[str, Any]) -> None:
+        place = (message["seq"], message["index"])
+        assert place > self.place, "messages go back"
+        self.place = place
+        category, result = message["category"], message["result"]
+        if category.startswith(("order_", "trigger_")):
+            order = result["order"]
+            is_new = category in ("order_added", "trigger_added")
+            assert is_new == (order["id"] not in self.orders), (category, order["id"])
+            self.orders[order["id"]] = order
+            if category in ENDS:
+                del self.orders[order["id"]]
+        elif category == "position_updated":
+            self.positions[result["pair"]] = result
+        elif category == "position_closed":
+            self.positions.pop(result["pair"], None)
+        elif category == "balance_updated":
+            self.balances = result["balances"]
+
+
+def payload(data: bytes) -> bytes:
+    """What a short or middle frame holds."""
+    return data[4:] if data[1] == 126 else data[2:]
+
+
+def told(journal: io.BytesIO, standing: Standing, ring: Ring) -> Iterator[tuple[int, int, Command, list[Sheet]]]:
+    """Play a journal as the running exchange does: the stream is told first, the projector behind it."""
+    projector = Projector("")
+    teller = Teller(ring, Pairs(cast(Sequencer, standing)), projector.open_order, str)
+    journal.seek(0)
+    for seq, (time_ms, command) in enumerate(read_journal(journal), 1):
+        events = standing.exchange.apply(command, time_ms)
+        for account in views.accounts(standing.exchange):
+            ring.follow(account.account_id, seq - 1)
+        sheets = teller.tell(seq, time_ms, events, standing.exchange)
+        projector.tell(seq, time_ms, command, events)
+        yield seq, time_ms, command, sheets
+
+
+def compare(mirror: Mirror, exchange: Exchange, account_id: int, pairs: Pairs) -> None:
+    """Hold a mirror against what REST says."""
+    open_orders = {}
+    for view in views.orders(exchange, account_id):
+        found = order_of_view(view, pairs.of(view.market_id), str(account_id), [])
+        open_orders[str(found["id"])] = found
+    assert mirror.orders.keys() == open_orders.keys()
+    for order_id, found in open_orders.items():
+        known = json.loads(_encode(found))
+        assert {name: known[name] for name in known.keys() - OWN_ORDER} == {
+            name: mirror.orders[order_id][name] for name in known.keys() - OWN_ORDER
+        }
+    positions = {}
+    for position in views.positions(exchange, account_id):
+        found = json.loads(_encode(position_json(position, pairs.of(position.market_id))))
+        positions[found["pair"]] = [found[name] for name in POSITION] + [found["stats"]["notional_entry"]]
+    assert positions == {
+        pair: [found[name] for name in POSITION] + [found["stats"]["notional_entry"]]  # type: ignore[index]
+        for pair, found in mirror.positions.items()
+    }
+    balances = {
+        pairs.symbol(view.asset_id): json.loads(_encode(balance_json(view)))
+        for view in views.balances(exchange, account_id)
+    }
+    assert {asset: [found[name] for name in BALANCE] for asset, found in balances.items()} == {
+        asset: [found[name] for name in BALANCE] for asset, found in cast(dict[str, Json], mirror.balances).items()
+    }
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def journal(request: pytest.FixtureRequest) -> io.BytesIO:
+    found = io.BytesIO()
+    Life(request.param, COMMANDS, found).run()
+    return found
+
+
+@pytest.mark.spec("STREAM-045")
+def test_what_is_told_is_what_rest_says(journal: io.BytesIO) -> None:
+    standing, ring = Standing(), Ring()
+    pairs = Pairs(cast(Sequencer, standing))
+    mirrors: dict[int, Mirror] = {}
+    categories: set[str] = set()
+    for seq, _, _, sheets in told(journal, standing, ring):
+        for sheet in sheets:
+            mirror = mirrors.setdefault(sheet.account_id, Mirror())
+            for entry in sheet.entries:
+                message = json.loads(payload(entry.frame))
+                categories.add(message["category"])
+                mirror.take(message)
+        if seq % CHECK_EVERY == 0:
+            for account in views.accounts(standing.exchange):
+                compare(mirrors.get(account.account_id, Mirror()), standing.exchange, account.account_id, pairs)
+    assert categories >= ENDS | {"order_amended", "order_triggered", "position_closed", "deposit_completed"}
+
+
+@pytest.mark.spec("STREAM-053")
+def test_a_journal_played_again_tells_the_same(journal: io.BytesIO) -> None:
+    """From the middle, with the open orders taken from the state, as a start does it."""
+    standing, ring = Standing(), Ring()
+    orders: dict[int, StoredOrder] = {}
+    later: Teller | None = None
+    twin = Exchange()
+    compared = 0
+    for seq, time_ms, command, sheets in told(journal, standing, ring):
+        if later is None and seq == COMMANDS // 2:
+            accounts = {account.account_id for account in views.accounts(standing.exchange)}
+            journal_twin = io.BytesIO(journal.getvalue())
+            for number, (then_ms, told_before) in enumerate(read_journal(journal_twin), 1):
+                twin.apply(told_before, then_ms)
+                if number == seq:
+                    break
+            orders.update(_open_orders(twin, accounts))
+            later = Teller(ring, Pairs(cast(Sequencer, standing)), orders.get, str, is_lasting=True)
+        elif later is not None:
+            again = later.tell(seq, time_ms, twin.apply(command, time_ms), twin)
+            assert [sheet.entries for sheet in again] == [sheet.entries for sheet in sheets]
+            compared += len(again)
+    assert compared > COMMANDS // 10
