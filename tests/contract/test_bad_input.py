@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.contract.documents import conforms
-from tests.venue import PAIR, Client, Venue
+from tests.venue import PAIR, SPOT, Client, Venue
 
 BAD_NUMBERS = [
     "NaN", "nan", "Infinity", "-Infinity", "inf", "1e400", "-1e400", "1e-400", "-1", "-0.001", "0", "0.0", "-0", "0x10",
@@ -162,3 +162,10 @@ def test_bad_queries(venue: Venue, carl: Client, query: str) -> None:
         answer = venue.http.get(f"{venue.url}{path}?{query}", headers={"x-api-key": carl.api_key}, timeout=30)
         assert answer.status_code == 503, answer.text
         conforms(venue, answer)
+
+
+@pytest.mark.spec("REST-011")
+def test_a_leverage_on_spot_blames_the_pair(venue: Venue, ivy: Client) -> None:
+    answer = ivy.post("/leverage", f"pair={SPOT}&leverage=5")
+    assert conforms(venue, answer) == {"reject": "NOT_ON_SPOT", "field": "pair"}
+    assert answer.status_code == 503

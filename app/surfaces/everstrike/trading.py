@@ -160,6 +160,8 @@ class Trading:
         fields = form.fields
         desk.check_time(fields, request)
         pair = desk.pairs.need(forms.needed(fields, "pair"))
+        if pair.is_spot:
+            raise Malformed("pair", Reject.NOT_ON_SPOT.value, Reject.NOT_ON_SPOT.name)
         leverage_e2 = wire.hundredths(forms.needed(fields, "leverage"), "leverage")
         command = SetLeverage(key.account_id, pair.market_id, leverage_e2)
         return await desk.submit(command, Reply(desk, key, pair).to_account)
