@@ -46,13 +46,13 @@ class Settings:
     master_key: str | None = field(default=None, repr=False)
     demo: bool = True
 
-    key_requests_per_s: int = 100
+    key_requests_per_s: int = 200
     """Requests that an API key may make in the long run."""
-    key_burst: int = 500
+    key_burst: int = 2_000
     """Requests that it may make at once."""
     ip_requests_per_s: int = 500
     """Requests that may come from an address in the long run."""
-    ip_burst: int = 2_000
+    ip_burst: int = 5_000
     """Requests that may come from it at once."""
     ip_connections: int = 1_024
     """Connections that it may have."""
