@@ -120,6 +120,10 @@ def _audit_positions(state: State, market: Market, broken: list[str]) -> None:
         owner = market.owners[owner_id]
         if (owner.value, owner.lots) != size:
             broken.append(f"market {market_id}: owner {owner_id} has another entry notional than counted")
+    for owner_id, kin in market.kin.items():
+        resting = market.owners[owner_id].resting
+        if resting >= 0 and resting != sum([margins.dearer_side(holding) for holding in kin]):
+            broken.append(f"market {market_id}: owner {owner_id} has other orders than counted")
 
 
 def _audit_book(state: State, market: Market, broken: list[str]) -> None:

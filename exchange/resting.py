@@ -151,7 +151,7 @@ def forget(state: State, account: Account, order: Order, status: OrderStatus) ->
         del account.client_orders[client_order_id]
         closed = account.closed_orders
         if len(closed) >= CLIENT_ORDER_IDS_KEPT:
-            del closed[next(iter(closed))]
+            closed.popitem(last=False)
         qty = order.filled + order.leaves
         closed[client_order_id] = ClosedOrder(order.order_id, request, qty, order.price, order.filled, status)
 

@@ -118,7 +118,7 @@ class Account:
         self.balances: dict[int, Balance] = {}
         self.holdings: dict[int, Holding] = {}
         self.client_orders: dict[str, int] = {}
-        self.closed_orders: dict[str, ClosedOrder] = {}
+        self.closed_orders: OrderedDict[str, ClosedOrder] = OrderedDict()  # the oldest goes: slow in a plain one
 
     def balance(self, asset_id: int) -> Balance:
         """Return the holding of an asset, empty at first."""

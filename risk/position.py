@@ -7,13 +7,17 @@ from risk.fixed import div_to_zero
 
 @final
 class OwnerNotional:
-    """The size of all of an owner's positions in one market, which the margin slope looks at: entry notionals, and lots."""
+    """The size of all of an owner's positions in one market, which the margin slope looks at: entry notionals, and lots.
 
-    __slots__ = ("lots", "value")
+    `resting` is what the owner's orders would add, a sum that others make; -1 when it must be made anew.
+    """
+
+    __slots__ = ("lots", "resting", "value")
 
     def __init__(self) -> None:
         self.value: int = 0
         self.lots: int = 0
+        self.resting: int = 0
 
 
 @final

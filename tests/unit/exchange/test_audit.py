@@ -46,6 +46,10 @@ def owner(state: State) -> None:
     state.markets[PERP].owners[REGULAR].value += 1
 
 
+def resting(state: State) -> None:
+    state.markets[PERP].owners[SECOND].resting = 1
+
+
 def flat_margin(state: State) -> None:
     state.accounts[SECOND].holdings[PERP].position.margin = 1
 
@@ -107,6 +111,7 @@ def test_a_sound_state_breaks_no_law() -> None:
         (qty, "positions sum to 1"),
         (open_interest, "longs to"),
         (owner, "another entry notional"),
+        (resting, "other orders than counted"),
         (flat_margin, "keeps something with no position"),
         (lost_order, "orders are open"),
         (unlisted_order, "rests unknown"),
