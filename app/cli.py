@@ -2,25 +2,28 @@
 
 import asyncio
 import os
-import shlex
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app import compiled, control
+from app import cli_money, compiled, control
 from app.faults import Fault
 from app.feeds.health import GOOD, SourceHealth
+from app.terminal import ask as _ask
+from app.terminal import ask_once as _ask_once
+from app.terminal import date as _date
+from app.terminal import err, out
+from app.terminal import print_rows as _print
+from app.terminal import table as _table
 
 # Before anything imports the core. Modules that do are imported by the commands that need them.
 compiled.use()
@@ -32,11 +35,6 @@ FAULT: Final = 3
 """The world is not as it must be: no exchange, no database, wrong settings."""
 DAYS_MAX: Final = 36_500
 BENCHES: Final = ("book", "core", "risk", "funding", "journal", "http")
-
-T = TypeVar("T")
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 app = typer.Typer(
     name="evermark",
@@ -54,6 +52,7 @@ app.add_typer(accounts_app, name="accounts", rich_help_panel="Operate")
 app.add_typer(keys_app, name="keys", rich_help_panel="Operate")
 app.add_typer(markets_app, name="markets", rich_help_panel="Operate")
 app.add_typer(venue_app, name="venue", rich_help_panel="Operate")
+cli_money.attach(app)
 
 
 @app.callback()
@@ -434,6 +433,8 @@ def status() -> None:
     out.print(f"core  {row.core}")
     if row.sources:
         out.print(_sources(row.sources))
+    if row.custody is not None:
+        out.print(f"custody: {row.custody}", style="red", markup=False, soft_wrap=True)
     if row.halted is not None:
         out.print(row.halted, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(REFUSED)
@@ -550,35 +551,6 @@ def skip(
 # --- helpers ---------------------------------------------------------------------------------------------------------
 
 
-def _ask(request: control.AnyRequest, answer_type: type[T]) -> T:
-    from app.settings import from_environment
-
-    return control.ask(from_environment().data_dir, request, answer_type)
-
-
-def _ask_once(reference: str, request_of: Callable[[str], control.AnyRequest], answer_type: type[T]) -> T:
-    """Ask for what must not happen twice; when nobody knows whether it happened, say how to repeat it."""
-    reference = reference or str(uuid.uuid4())
-    try:
-        return _ask(request_of(reference), answer_type)
-    except (control.Failed, KeyboardInterrupt) as error:
-        if not isinstance(error, control.Failed) or error.is_unknown:
-            words = f"It may have been done. Once and not twice: repeat with --reference {shlex.quote(reference)}"
-            err.print(words, style="yellow", markup=False, soft_wrap=True)
-        raise
-
-
-def _table(*columns: str, numbers: int = 0) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place >= len(columns) - numbers else "left")
-    return table
-
-
-def _print(table: Table, rows: Iterable[object], nothing: str) -> None:
-    out.print(table if list(rows) else nothing)
-
-
 @contextmanager
 def _progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -588,13 +560,6 @@ def _progress() -> Iterator[Progress]:
 
 def _complain(error: Exception) -> None:
     err.print(str(error), style="red", markup=False, soft_wrap=True)
-
-
-def _date(time_ms: int) -> str:
-    try:
-        return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (ValueError, OverflowError, OSError):  # somebody meant for ever
-        return f"{time_ms} ms"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias, TypeVar, final
 
 import msgspec
 
+from app.custody.requests import FundsRequest
 from app.faults import Fault, Unavailable
 from app.feeds.health import SourceHealth
 
@@ -169,11 +170,12 @@ AnyRequest: TypeAlias = (
     | Funding
     | Liquidations
     | Skip
+    | FundsRequest
 )
 
 
 class StatusRow(msgspec.Struct, frozen=True):
-    """How the exchange is. `halted` says why it takes no commands, if it does not.
+    """How the exchange is. `halted` says why it takes no commands, if it does not; `custody`, why no money moves.
 
     `sources` are those of index prices, where the feed has any. `behind_ms`: the clock was set back by so much, and time stands still.
     """
@@ -183,6 +185,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     halted: str | None
     sources: tuple[SourceHealth, ...] = ()
     behind_ms: int = 0
+    custody: str | None = None
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Final, final
 
 import msgspec
 
+from app.auth import Key, Scope
 from app.identity import Identity, User
 from app.settings import Settings
 from app.store import Store
@@ -19,6 +20,7 @@ FILE_NAME: Final = "demo.json"
 NAMES: Final = ("alice", "bob")
 HOLDINGS: Final = {"USD": "100000", "USDT": "100000", "BTC": "2", "ETH": "20"}
 LABEL: Final = "demo"
+SCOPES: Final = Scope.READ | Scope.TRADE | Scope.WITHDRAW
 LOCAL_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 """Where one that listens everywhere is found from the same machine. `::` is everywhere in IPv6 only."""
 
@@ -85,16 +87,20 @@ async def _account(store: Store, user: User) -> int:
 
 
 async def _key(identity: Identity, user: User, account_id: int, known: DemoAccount | None) -> DemoAccount:
-    """Keep the key that demo.json holds while it is in force; else make one, and end those before it."""
+    """Keep the key that demo.json holds while it is in force and may do everything; else make one, and end those before it."""
     if known is not None:
         key = identity.find(known.api_key)
-        if key is not None and key.account_id == account_id and key.secret == known.secret_key.encode():
+        if key is not None and _is_ours(key, account_id) and key.secret == known.secret_key.encode():
             return known
     for old in await identity.keys(account_id):
         if old.label == LABEL and not old.revoked_ms:
             await identity.revoke_key(old.api_key)
-    new = await identity.create_key(user.owner_id, account_id, label=LABEL)
+    new = await identity.create_key(user.owner_id, account_id, label=LABEL, scopes=SCOPES)
     return DemoAccount(user.name, new.api_key, new.secret)
+
+
+def _is_ours(key: Key, account_id: int) -> bool:
+    return key.account_id == account_id and key.scopes == SCOPES
 
 
 def _write(path: Path, demo: Demo) -> None:

@@ -71,7 +71,11 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             async with streaming(store, desk, table, settings) as stream:
                 app.state.stream = stream
                 app.asgi_handler = Shortcut(handlers, app.asgi_handler, stream)
-                async with prices(store, settings, clock) as feed, office, operated(store, settings, feed.health):
+                async with (
+                    prices(store, settings, clock) as feed,
+                    office,
+                    operated(store, settings, office, feed.health),
+                ):
                     settle_memory()
                     yield
 

@@ -8,6 +8,9 @@ from typing import Final, TypeVar, assert_never, final
 from app import compiled, control, demo
 from app.auth import Scope
 from app.control import AnyRequest, ControlServer, Refused
+from app.custody.office import Office
+from app.custody.operator import FundsDesk
+from app.custody.requests import FundsRequest
 from app.feeds.health import SourceHealth
 from app.identity import KeyInfo
 from app.problems import Malformed
@@ -41,11 +44,11 @@ _MODES: Final = ("isolated", "cross")
 
 @asynccontextmanager
 async def operated(
-    store: Store, settings: Settings, health: Callable[[], Sequence[SourceHealth]] = tuple
+    store: Store, settings: Settings, office: Office, health: Callable[[], Sequence[SourceHealth]] = tuple
 ) -> AsyncIterator[None]:
     """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
     await demo.prepare(store, settings)
-    server = ControlServer(settings.data_dir, Operator(store, health))
+    server = ControlServer(settings.data_dir, Operator(store, office, health))
     await server.start()
     try:
         yield
@@ -57,10 +60,12 @@ async def operated(
 class Operator:
     """Answers operators' requests."""
 
-    def __init__(self, store: Store, health: Callable[[], Sequence[SourceHealth]] = tuple) -> None:
+    def __init__(self, store: Store, office: Office, health: Callable[[], Sequence[SourceHealth]] = tuple) -> None:
         self._store = store
         self._health = health
+        self._office = office
         self._risk = RiskDesk(store)
+        self._funds = FundsDesk(store, office)
 
     async def __call__(self, request: AnyRequest) -> object:
         """Do what is asked.
@@ -89,6 +94,8 @@ class Operator:
             return await self._set_market(request)
         if isinstance(request, control.Skip):
             return await self._skip(request)
+        if isinstance(request, FundsRequest):
+            return await self._funds(request)
         return await self._manage_risk(request)
 
     async def _manage_risk(
@@ -118,7 +125,12 @@ class Operator:
     def _status(self) -> control.StatusRow:
         sequencer = self._store.sequencer
         return control.StatusRow(
-            sequencer.seq, compiled.describe(), sequencer.trouble, tuple(self._health()), sequencer.behind_ms
+            sequencer.seq,
+            compiled.describe(),
+            sequencer.trouble,
+            tuple(self._health()),
+            sequencer.behind_ms,
+            self._office.counter.trouble if self._office.custody is not None else None,
         )
 
     def _accounts(self) -> list[control.AccountRow]:

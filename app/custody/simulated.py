@@ -327,15 +327,17 @@ class SimulatedChain:
         await self._change_head(connection, version=head.version + 1)
         return transaction
 
-    async def _move(self, transaction: str, before: tuple[ChainStatus, ...], after: ChainStatus, note: str) -> None:
+    async def _move(self, beginning: str, before: tuple[ChainStatus, ...], after: ChainStatus, note: str) -> None:
+        """Change the one transaction that begins so."""
         rows = chain_transactions
+        begins = rows.c.transaction.startswith(beginning, autoescape=True)
         async with self._opened() as connection:
             head = await self._advance(connection)
-            row = (await connection.execute(select(rows).where(rows.c.transaction == transaction))).one_or_none()
-            if row is None or ChainStatus(row.status) not in before:
-                raise NoTransaction(f"There is no transaction {transaction!r} to which this can happen.")
+            found = (await connection.execute(select(rows).where(begins).limit(2))).all()
+            if len(found) != 1 or ChainStatus(found[0].status) not in before:
+                raise NoTransaction(f"There is no transaction {beginning!r} to which this can happen.")
             values = {"status": after.value, "height": 0, "mine_from": head.height + 1, "note": note}
-            await self._change(connection, transaction, **values)
+            await self._change(connection, found[0].transaction, **values)
 
     async def _change(self, connection: AsyncConnection, transaction: str, **values: object) -> None:
         """Change a transaction. Requires: the head's lock is held, so that versions are committed in their order."""

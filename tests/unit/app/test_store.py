@@ -9,6 +9,7 @@ import pytest
 
 from app import control
 from app.control import Status, StatusRow, ask
+from app.custody.office import Office
 from app.faults import SettingsInvalid, WriterPresent
 from app.operators import operated
 from app.settings import Settings
@@ -20,7 +21,8 @@ from tests.small import FakeClock
 async def test_a_data_dir_is_one_exchanges(settings: Settings, tmp_path: Path) -> None:
     """Whatever database the other one uses: it must not take the operator's socket away."""
     second = replace(settings, database_url="postgresql://nobody@127.0.0.1:1/nothing", lock_timeout_ms=50)
-    async with open_store(settings, clock=FakeClock()) as store, operated(store, settings):
+    clock = FakeClock()
+    async with open_store(settings, clock=clock) as store, operated(store, settings, Office(store, settings, clock)):
         with pytest.raises(WriterPresent, match=f"Another exchange is running on DATA_DIR {tmp_path}"):
             async with open_store(second):
                 pass

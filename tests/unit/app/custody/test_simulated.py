@@ -179,6 +179,11 @@ async def test_nothing_can_happen_to_what_is_not_there(chain: SimulatedChain) ->
         await chain.lose("nothing")
     with pytest.raises(NoTransaction):
         await chain.revive(transaction)
+    await chain.deposit(await chain.address("1-alice"), "BTC", BTC)
+    with pytest.raises(NoTransaction):
+        await chain.lose("")  # both begin so
+    await chain.lose(transaction[:16])
+    await chain.revive(transaction)
 
 
 @pytest.mark.spec("CHAIN-007")
