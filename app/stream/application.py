@@ -208,7 +208,7 @@ class Application:
     def _sub(self, client: Client, told: Told) -> None:
         text = _text(told)
         if text in messages.EXTRAS:
-            client.extras |= {text}
+            self.hub.add_extras(client, frozenset({text}))
             client.send(message(messages.SUBSCRIBED, None, text))
             return
         self._subscribe(client, [self._topic(text)], text)
@@ -313,7 +313,7 @@ class Application:
             raise Malformed("content", words, "TOO_MANY_CONNECTIONS")
         self.hub.attach(client, key)
         client.is_signed = is_signed
-        client.extras |= wanted
+        self.hub.add_extras(client, wanted)
         result = {"seq": self._desk.sequencer.seq, "customer_id": key.customer_id, "may_trade": is_signed}
         client.send(message(messages.AUTHENTICATED, None, result))
         if given.since is not None:

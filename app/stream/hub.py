@@ -7,7 +7,7 @@ right after it, before the answers to its commands.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, TypeAlias, cast, final, get_args
 
 from app.auth import Key
 from app.db.rows import StoredOrder
@@ -39,6 +39,22 @@ from exchange.events import (
     Traded,
 )
 
+PublicEvent: TypeAlias = (
+    OrderAccepted
+    | OrderCancelled
+    | OrderAmended
+    | OrderReduced
+    | OrderTriggered
+    | Traded
+    | MarkPriceChanged
+    | OptionIndexChanged
+    | StrikeChanged
+    | IndexPriceChanged
+    | OptionModelsUpdated
+    | PositionTakenOver
+    | PositionDeleveraged
+)
+"""What somebody may see of it who has no account in it."""
 IDLE_S: Final = 30.0
 """How long a client may be connected without a subscription and without a key."""
 LOOK_S: Final = 1.0
@@ -48,8 +64,8 @@ KEY_WORDS: Final = "The API key is expired or revoked."
 RESTORED_WORDS: Final = "The exchange restored its state. Connect again and read it anew."
 FAULT_WORDS: Final = "Something went wrong on our side. Connect again and read the state anew."
 
-_BOOK_CHANGES: Final = (OrderCancelled, OrderAmended, OrderReduced, OrderTriggered)
 _PRICES: Final = (MarkPriceChanged, OptionIndexChanged, StrikeChanged)
+_PUBLIC: Final = frozenset(get_args(PublicEvent))
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +185,7 @@ class Hub:
         client.key = key
         self._watchers.setdefault(key.account_id, {})[client] = None
         self.ring.join(key.account_id, self._desk.sequencer.seq)
+        self.add_extras(client, frozenset())
         self._is_awake = True
 
     def detach(self, client: Client) -> None:
@@ -185,6 +202,12 @@ class Hub:
             del self._watchers[key.account_id]
         self.ring.leave(key.account_id, self._loop.time())
 
+    def add_extras(self, client: Client, categories: frozenset[str]) -> None:
+        """Tell a client of categories that only those get who ask."""
+        client.extras |= categories
+        if client.key is not None and client.extras:
+            self.ring.want_extras(client.key.account_id, self._desk.sequencer.seq)
+
     def watching(self, account_id: int) -> int:
         """How many clients watch an account."""
         return len(self._watchers.get(account_id, ()))
@@ -196,7 +219,9 @@ class Hub:
         """
         assert client.key is not None
         account_id = client.key.account_id
-        entries = self.ring.after(account_id, seq, index) if seq <= self._desk.sequencer.seq else None
+        entries = None
+        if seq <= self._desk.sequencer.seq:
+            entries = self.ring.after(account_id, seq, index, with_extras=bool(client.extras))
         if entries is None:
             return self.ring.from_seq(account_id)
         _deliver(client, entries)
@@ -233,35 +258,27 @@ class Hub:
 
     def _tell_markets(self, seq: int, time_ms: int, events: list[Event]) -> None:
         channels = self._channels
-        for index, event in enumerate(events):
-            if isinstance(event, OrderAccepted):
-                channel = channels.get(event.request.market_id)
-                if channel is not None:
-                    channel.is_book_dirty = True
-                    self._stir(channel)
-            elif isinstance(event, Traded):
-                channel = channels.get(event.market_id)
-                if channel is not None:
-                    channel.trade(event, seq, index, time_ms)
-                    channel.is_book_dirty = channel.is_ticker_dirty = True
-                    self._stir(channel)
-            elif isinstance(event, _BOOK_CHANGES):
-                channel = channels.get(event.market_id)
-                if channel is not None:
-                    channel.is_book_dirty = True
-                    self._stir(channel)
-            elif isinstance(event, _PRICES):
-                channel = channels.get(event.market_id)
-                if channel is not None:
-                    channel.is_index_dirty = channel.is_ticker_dirty = True
-                    self._stir(channel)
-            elif isinstance(event, IndexPriceChanged | OptionModelsUpdated):
+        for index, told in enumerate(events):
+            if type(told) not in _PUBLIC:
+                continue  # most events of a trade
+            event = cast(PublicEvent, told)
+            if isinstance(event, IndexPriceChanged | OptionModelsUpdated):
                 self._tell_prices(event)
+                continue
+            market_id = event.request.market_id if isinstance(event, OrderAccepted) else event.market_id
+            channel = channels.get(market_id)
+            if channel is None:
+                continue
+            if isinstance(event, Traded):
+                channel.trade(event, seq, index, time_ms)
+                channel.is_book_dirty = channel.is_ticker_dirty = True
             elif isinstance(event, PositionTakenOver | PositionDeleveraged):
-                channel = channels.get(event.market_id)
-                if channel is not None:
-                    channel.liquidate(event, seq, index, time_ms)
-                    self._stir(channel)
+                channel.liquidate(event, seq, index, time_ms)
+            elif isinstance(event, _PRICES):
+                channel.is_index_dirty = channel.is_ticker_dirty = True
+            else:
+                channel.is_book_dirty = True
+            self._stir(channel)
 
     def _tell_prices(self, event: IndexPriceChanged | OptionModelsUpdated) -> None:
         """An index or option models changed: so did the prices of what stands on them."""

@@ -49,12 +49,14 @@ _POSITION_EVENTS: Final = (PositionChanged, FundingPaid, LossShared)
 
 @final
 class Sheet:
-    """What one command means for one account."""
+    """What one command means for one account. Messages of the extra categories are counted even where nobody wants them."""
 
-    __slots__ = ("account_id", "changes", "entries", "positions", "seq", "time_ms")
+    __slots__ = ("account_id", "changes", "entries", "has_extras", "index", "positions", "seq", "time_ms")
 
-    def __init__(self, account_id: int, seq: int, time_ms: int) -> None:
+    def __init__(self, account_id: int, has_extras: bool, seq: int, time_ms: int) -> None:
         self.account_id = account_id
+        self.has_extras = has_extras
+        self.index = 0
         self.seq = seq
         self.time_ms = time_ms
         self.entries: list[Entry] = []
@@ -63,7 +65,8 @@ class Sheet:
 
     def say(self, category: str, pair: str | None, result: Json) -> None:
         """Add a message."""
-        index = len(self.entries)
+        index = self.index
+        self.index += 1
         data = private_message(category, pair, result, seq=self.seq, index=index, time_ms=self.time_ms)
         self.entries.append(Entry(self.seq, index, category, data))
 
@@ -109,7 +112,9 @@ class Teller:
                 if event.account_id in self._ring:
                     self._sheet(sheets, event.account_id, seq, time_ms)
             elif isinstance(event, BalanceChanged) and event.account_id in self._ring:
-                self._sheet(sheets, event.account_id, seq, time_ms).changes.append(self._ledger(event))
+                sheet = self._sheet(sheets, event.account_id, seq, time_ms)
+                if sheet.has_extras:
+                    sheet.changes.append(self._ledger(event))
         for sheet in sheets.values():
             self._close(sheet, exchange)
         if not self._is_lasting:
@@ -119,7 +124,7 @@ class Teller:
     def _sheet(self, sheets: dict[int, Sheet], account_id: int, seq: int, time_ms: int) -> Sheet:
         sheet = sheets.get(account_id)
         if sheet is None:
-            sheet = sheets[account_id] = Sheet(account_id, seq, time_ms)
+            sheet = sheets[account_id] = Sheet(account_id, self._ring.has_extras(account_id), seq, time_ms)
         return sheet
 
     # --- orders ------------------------------------------------------------------------------------------------------
@@ -204,7 +209,10 @@ class Teller:
             sheet = self._sheet(sheets, account_id, seq, time_ms)
             category = messages.ORDER_PARTIALLY_COMPLETED if leaves else messages.ORDER_COMPLETED
             self._say(sheet, category, order, exchange, fill)
-            sheet.say(messages.FILL_ADDED, pair.name, {"fill": fill})
+            if sheet.has_extras:
+                sheet.say(messages.FILL_ADDED, pair.name, {"fill": fill})
+            else:
+                sheet.index += 1
 
     def _order(self, order_id: int, seq: int, time_ms: int) -> StoredOrder:
         """An order as it is at this point of the command."""
@@ -253,6 +261,8 @@ class Teller:
                 pair = self._pairs.of(market_id)
                 category = messages.POSITION_UPDATED if view.qty else messages.POSITION_CLOSED
                 sheet.say(category, pair.name, position_json(view, pair))
+        if not sheet.has_extras:
+            return
         balances = {
             self._pairs.symbol(view.asset_id): balance_json(view) for view in views.balances(exchange, account_id)
         }

@@ -58,7 +58,7 @@ async def _refill(
                 is_telling = True
                 orders.update(_open_orders(exchange, account_ids))
                 for account_id in account_ids:
-                    ring.follow(account_id, seq - 1)
+                    ring.follow(account_id, seq - 1, with_extras=True)
             if seq in skipped:
                 continue
             events = exchange.apply(command, batch.time_ms)

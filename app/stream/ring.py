@@ -29,12 +29,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Tail:
-    """An account's latest messages. Nothing behind the place `since` is missing."""
+    """An account's latest messages. Nothing behind the place `since` is missing, of the extra categories behind `extras_since`."""
 
-    __slots__ = ("clients", "entries", "left_s", "since", "size")
+    __slots__ = ("clients", "entries", "extras_since", "left_s", "since", "size")
 
-    def __init__(self, from_seq: int) -> None:
-        self.since = (from_seq, NEVER)
+    def __init__(self, since: tuple[int, int], extras_since: tuple[int, int] | None) -> None:
+        self.since = since
+        self.extras_since = extras_since
         self.entries: deque[Entry] = deque()
         self.size = 0
         self.clients = 0
@@ -57,10 +58,21 @@ class Ring:
     def __contains__(self, account_id: int) -> bool:
         return account_id in self._tails
 
-    def follow(self, account_id: int, seq: int) -> None:
+    def follow(self, account_id: int, seq: int, *, with_extras: bool = False) -> None:
         """Begin to keep an account's messages after `seq`, unless that is done already."""
         if account_id not in self._tails:
-            self._tails[account_id] = Tail(seq)
+            since = (seq, NEVER)
+            self._tails[account_id] = Tail(since, since if with_extras else None)
+
+    def has_extras(self, account_id: int) -> bool:
+        """Whether a followed account's extra categories are kept as well."""
+        return self._tails[account_id].extras_since is not None
+
+    def want_extras(self, account_id: int, seq: int) -> None:
+        """Keep a followed account's extra categories as well, after `seq`, unless that is done already."""
+        tail = self._tails[account_id]
+        if tail.extras_since is None:
+            tail.extras_since = (seq, NEVER)
 
     def join(self, account_id: int, seq: int) -> None:
         """Somebody watches the account from now on."""
@@ -90,16 +102,20 @@ class Ring:
         if self.size > TOTAL_MAX:
             self._make_room()
 
-    def after(self, account_id: int, seq: int, index: int = NEVER) -> list[Entry] | None:
+    def after(self, account_id: int, seq: int, index: int = NEVER, *, with_extras: bool = False) -> list[Entry] | None:
         """An account's messages behind a place; None when some of them are no longer there."""
         tail = self._tails.get(account_id)
-        if tail is None or (seq, index) < tail.since:
+        place = (seq, index)
+        if tail is None or place < tail.since:
             return None
-        return [entry for entry in tail.entries if (entry.seq, entry.index) > (seq, index)]
+        if with_extras and (tail.extras_since is None or place < tail.extras_since):
+            return None
+        return [entry for entry in tail.entries if (entry.seq, entry.index) > place]
 
     def from_seq(self, account_id: int) -> int:
-        """Behind which command everything of a followed account is there."""
-        return self._tails[account_id].since[0]
+        """Behind which command everything that is kept of a followed account is there."""
+        tail = self._tails[account_id]
+        return max(tail.since, tail.extras_since or tail.since)[0]
 
     def drop_old(self, now_s: float) -> None:
         """Let go of accounts that nobody has watched for a while."""
@@ -121,7 +137,8 @@ class Ring:
         """Forget every message: something after them was missed."""
         self.size = 0
         for account_id, tail in list(self._tails.items()):
-            fresh = self._tails[account_id] = Tail(seq)
+            since = (seq, NEVER)
+            fresh = self._tails[account_id] = Tail(since, since if tail.extras_since is not None else None)
             fresh.clients, fresh.left_s = tail.clients, tail.left_s
 
     def _make_room(self) -> None:

@@ -83,7 +83,7 @@ def told(journal: io.BytesIO, standing: Standing, ring: Ring) -> Iterator[tuple[
     for seq, (time_ms, command) in enumerate(read_journal(journal), 1):
         events = standing.exchange.apply(command, time_ms)
         for account in views.accounts(standing.exchange):
-            ring.follow(account.account_id, seq - 1)
+            ring.follow(account.account_id, seq - 1, with_extras=True)
         sheets = teller.tell(seq, time_ms, events, standing.exchange)
         projector.tell(seq, time_ms, command, events)
         yield seq, time_ms, command, sheets
