@@ -26,10 +26,11 @@ def bearable(holding: Holding, order: Order, price: int, qty: int, fee_ppm: int)
 
 
 def bears_payment(holding: Holding, sign: int, price: int, qty: int, fee_ppm: int) -> bool:
-    """Tell whether a spot fill leaves the equity in what it pays with at zero or above: under cross it may back positions."""
+    """Tell whether a spot fill leaves the equity in what it pays with at zero or above.
+
+    Under cross it may back positions; and a fee that was raised is more than what the order locked until the next tick.
+    """
     market = holding.market
-    if holding.account.is_isolated:
-        return True
     if sign > 0:
         value = qty * price * market.unit_value
         return margins.equity(holding.account, market.quote_asset) >= value + margins.fee_on(

@@ -1,11 +1,13 @@
 """Ways to take what is not one's own, or to break the machine, that a venue must not have. Each was once possible."""
 
+import msgspec
 import pytest
 
 from engine.order import Side, TimeInForce, TriggerEvent
 from exchange import margins, views
 from exchange.audit import audit
 from exchange.commands import (
+    AmendMarket,
     AmendOrder,
     Command,
     Deposit,
@@ -24,6 +26,7 @@ from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
 from tests.support.world import (
     BTC,
+    BTC_SPOT,
     ETHP,
     ISOLATED,
     PERP,
@@ -113,6 +116,18 @@ def test_a_spot_fill_leaves_the_equity_that_backs_positions() -> None:
     world.do(order(RICH, SPOT, SELL, 150, 5_800_000))
     assert equity(world, POOR) >= 0
     assert views.order(world.exchange, POOR, placed[0].order_id) is None
+
+
+def test_a_fee_that_was_raised_takes_no_more_than_there_is() -> None:
+    """SAFE-027: 601 USD behind a buy of 600 and no fee to speak of; at 0.5% it would cost 603: it goes instead."""
+    world = opening({ISOLATED: 601})
+    world.do(order(ISOLATED, SPOT, BUY, 100, 6_000_000))
+    world.do(AmendMarket(SPOT, msgspec.structs.replace(BTC_SPOT, maker_fee_ppm=5_000, taker_fee_ppm=5_000)))
+    events = world.do(order(RICH, SPOT, SELL, 100, 6_000_000))
+    assert traded(events) == 0
+    assert any(isinstance(event, OrderCancelled) and event.account_id == ISOLATED for event in events)
+    assert equity(world, ISOLATED) == 601 * USD_UNIT
+    assert audit(world.exchange) == []
 
 
 def test_what_spot_locks_is_still_there_to_close_a_position() -> None:
