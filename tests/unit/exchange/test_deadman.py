@@ -96,6 +96,24 @@ def test_a_tick_is_due_at_the_first_of_the_times() -> None:
     assert world.exchange.next_due_ms == start + 2_000
 
 
+def test_a_later_time_and_one_called_off_leave_the_first() -> None:
+    """DMS-004"""
+    world = opening()
+    start = world.time_ms
+    world.do(Tick(), 1_000)
+    world.do(CancelAllAfter(SECOND, 1_250))
+    world.do(CancelAllAfter(RICH, 1_750))
+    world.do(CancelAllAfter(POOR, 1_100))
+    world.do(CancelAllAfter(POOR, 0))
+    world.do(Tick(), 1_000)
+    assert start + 2_000 < world.exchange.next_due_ms <= start + 2_250
+    world.time_ms = world.exchange.next_due_ms
+    while not fired(events := world.do(Tick())):
+        world.time_ms = world.exchange.next_due_ms
+    assert (fired(events), world.time_ms) == ([SECOND], start + 2_250)
+    assert audit(world.exchange) == []
+
+
 def test_a_dead_order_meets_nobody() -> None:
     """DMS-004: whoever comes when the time has come finds the tick before it, and no order."""
     world = opening()
