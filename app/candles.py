@@ -46,6 +46,11 @@ def open_of(time_ms: int, interval_ms: int) -> int:
     return time_ms - (time_ms - offset_ms) % interval_ms
 
 
+def kept_from(time_ms: int) -> int:
+    """From when on candles of SLOT_MS are kept; not from before the epoch."""
+    return max(0, open_of(time_ms, MINUTE_MS) - SLOTS_KEPT_MS)
+
+
 def tier_of(interval_ms: int) -> int:
     """The stored interval that candles of this one are made of."""
     if interval_ms < MINUTE_MS:

@@ -24,10 +24,9 @@ RUNNING_MAX_MS: Final = HOUR_MS
 """The longest candle whose running one is in memory."""
 RECENT_MINUTES: Final = 30
 
+HAVE_DAY: Final = (Basis.LAST, Basis.MARK)
+HAVE_VOLATILITY: Final = (Basis.LAST, Basis.INDEX)
 LAST: Final = Basis.LAST.value
-MARK: Final = Basis.MARK.value
-_WITH_DAY: Final = frozenset({LAST, MARK})
-_WITH_VOLATILITY: Final = frozenset({LAST, Basis.INDEX.value})
 
 
 class Day(NamedTuple):
@@ -198,8 +197,8 @@ class Series:
         self.hour: Candle | None = None
         """The closed minutes of the running hour."""
         self.recent: deque[Candle] = deque(maxlen=RECENT_MINUTES - 1)
-        self.day = Window() if basis in _WITH_DAY else None
-        self.volatility = Volatility() if basis in _WITH_VOLATILITY else None
+        self.day = Window() if Basis(basis) in HAVE_DAY else None
+        self.volatility = Volatility() if Basis(basis) in HAVE_VOLATILITY else None
 
     def take(self, time_ms: int, price: int, qty: int) -> Candle:
         """Count a price; `qty` 0: nobody traded at it. Gives the running slot. Requires: `advance` was told the time."""
@@ -381,7 +380,7 @@ class Statistics:
                 number = open_ms // MINUTE_MS
                 window.add(number, open_, high, low, close)
                 if trades:
-                    window.count(number, volume, turnover, trades)
+                    window.count(number, int(volume), int(turnover), trades)
         if window is not None:
             window.expire(self.day_ms // MINUTE_MS)
 

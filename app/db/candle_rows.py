@@ -9,7 +9,7 @@ import msgspec
 from app.candles import HOUR_MS, MINUTE_MS, SLOT_MS, open_of
 from app.db.connect import Connection
 from app.db.rows import Basis, Candle
-from app.statistics import DAY_MINUTES, RECENT_MINUTES, VOLATILITY_HOURS, Statistics
+from app.statistics import DAY_MINUTES, HAVE_DAY, RECENT_MINUTES, VOLATILITY_HOURS, Statistics
 
 UPSERT: Final = (
     "INSERT INTO candles SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
@@ -18,7 +18,8 @@ UPSERT: Final = (
     " SET (high, low, close, volume, turnover, trades, last_qty) = (excluded.high, excluded.low, excluded.close,"
     " excluded.volume, excluded.turnover, excluded.trades, excluded.last_qty)"
 )
-FORGET: Final = f"DELETE FROM candles WHERE interval_ms = {SLOT_MS} AND open_ms < $1"
+# From a known time on: else the planner expects the years of longer candles before it, and reads the table.
+FORGET: Final = f"DELETE FROM candles WHERE interval_ms = {SLOT_MS} AND open_ms >= $1 AND open_ms < $2"
 
 # Each price that has candles, found by leaps in the primary key: there are years of rows and a few hundred prices.
 _SUBJECTS: Final = """
@@ -34,19 +35,15 @@ SELECT basis, subject_id FROM found
 """
 _GIVEN: Final = "unnest($1::smallint[], $2::bigint[]) AS given (basis, subject_id)"
 _OF_GIVEN: Final = "candles.basis = given.basis AND candles.subject_id = given.subject_id"
-_OLDEST_FIRST: Final = "ORDER BY candles.basis, candles.subject_id, open_ms"
-_DAY: Final = "candles.basis, candles.subject_id, open_ms, open, high, low, close, volume, turnover, trades, last_qty"
-_NEWEST_BEFORE: Final = (
-    f"SELECT found.* FROM {_GIVEN}, LATERAL (SELECT {_DAY} FROM candles WHERE {_OF_GIVEN} AND interval_ms = {MINUTE_MS}"
-    " AND open_ms < $3 ORDER BY open_ms DESC LIMIT 1) found"
-)
-_MINUTES_FROM: Final = f"SELECT {_DAY} FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = {MINUTE_MS} AND open_ms >= $3 {_OLDEST_FIRST}"
-_CANDLES_FROM: Final = (
-    f"SELECT candles.* FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = $4 AND open_ms >= $3 {_OLDEST_FIRST}"
-)
-_CLOSES_FROM: Final = (
-    "SELECT candles.basis, candles.subject_id, open_ms, close"
-    f" FROM {_GIVEN} JOIN candles ON {_OF_GIVEN} AND interval_ms = {HOUR_MS} AND open_ms >= $3 {_OLDEST_FIRST}"
+# Of a few hundred prices a short piece each: the limits make the planner go by the primary key.
+_SOME: Final = f"FROM {_GIVEN}, LATERAL (SELECT * FROM candles WHERE {_OF_GIVEN} AND interval_ms = "
+_PRICES: Final = "found.basis, found.subject_id, open_ms, open, high, low, close"
+_NEWEST: Final = f"{_SOME} {MINUTE_MS} AND open_ms < $3 ORDER BY open_ms DESC LIMIT 1) found"
+_MINUTES: Final = f"{_SOME} {MINUTE_MS} AND open_ms >= $3 ORDER BY open_ms LIMIT {DAY_MINUTES}) found"
+_RECENT: Final = f"SELECT found.* {_SOME} $4 AND open_ms >= $3 ORDER BY open_ms LIMIT {2 * HOUR_MS // MINUTE_MS}) found"
+_CLOSES: Final = (
+    "SELECT found.basis, found.subject_id, open_ms, close"
+    f" {_SOME} {HOUR_MS} AND open_ms >= $3 ORDER BY open_ms LIMIT {VOLATILITY_HOURS + 2}) found"
 )
 _TRADES: Final = (
     "SELECT market_id, found.price FROM unnest($1::bigint[]) AS given (market_id), LATERAL (SELECT price FROM trades"
@@ -57,7 +54,6 @@ _RATES: Final = (
     " FROM funding_settlements AS settled WHERE settled.market_id = given.market_id"
     " ORDER BY time_ms DESC, seq DESC, index DESC LIMIT 1) found"
 )
-_HAVE_DAY: Final = (Basis.LAST.value, Basis.MARK.value)
 
 
 def columns_of(candles: list[Candle]) -> list[list[object]]:
@@ -79,24 +75,14 @@ async def restore(connection: Connection, time_ms: int) -> Statistics:
         return statistics
     given = _columns(subjects)
     minute_ms = open_of(time_ms, MINUTE_MS)
-    day_ms = minute_ms - (DAY_MINUTES - 1) * MINUTE_MS
-    with_day = _columns([subject for subject in subjects if subject[0] in _HAVE_DAY])
-    without = _columns([subject for subject in subjects if subject[0] not in _HAVE_DAY])
-    for query, names, from_ms in (
-        (_NEWEST_BEFORE, with_day, day_ms),
-        (_MINUTES_FROM, with_day, day_ms),
-        (_NEWEST_BEFORE, without, minute_ms),
-    ):
-        rows = await connection.fetch(query, *names, from_ms)
-        for (basis, subject_id), group in groupby(rows, key=itemgetter(0, 1)):
-            statistics.recall_day(basis, subject_id, [tuple(map(int, row[2:])) for row in group])
+    await _restore_days(connection, statistics, subjects, minute_ms)
     half_hour_ms = minute_ms - (RECENT_MINUTES - 1) * MINUTE_MS
     recent_ms = min(open_of(time_ms, HOUR_MS), half_hour_ms)
-    rows = await connection.fetch(_CANDLES_FROM, *given, recent_ms, MINUTE_MS)
+    rows = await connection.fetch(_RECENT, *given, recent_ms, MINUTE_MS)
     statistics.recall_minutes(candle_from(dict(row)) for row in rows)
-    rows = await connection.fetch(_CANDLES_FROM, *given, minute_ms, SLOT_MS)
+    rows = await connection.fetch(_RECENT, *given, minute_ms, SLOT_MS)
     statistics.recall_slots(candle_from(dict(row)) for row in rows)
-    for row in await connection.fetch(_CLOSES_FROM, *given, minute_ms - (VOLATILITY_HOURS + 2) * HOUR_MS):
+    for row in await connection.fetch(_CLOSES, *given, minute_ms - (VOLATILITY_HOURS + 2) * HOUR_MS):
         statistics.recall_hour(*row)
     markets = [subject_id for basis, subject_id in subjects if basis == Basis.LAST.value]
     for market_id, price in await connection.fetch(_TRADES, markets):
@@ -104,6 +90,23 @@ async def restore(connection: Connection, time_ms: int) -> Statistics:
     markets = [subject_id for basis, subject_id in subjects if basis == Basis.MARK.value]
     statistics.funding_rates.update(tuple(row) for row in await connection.fetch(_RATES, markets))
     return statistics
+
+
+async def _restore_days(
+    connection: Connection, statistics: Statistics, subjects: list[tuple[int, ...]], minute_ms: int
+) -> None:
+    """Take back the minutes of the 24 hours and, first, the newest one before them: what stood still has no more."""
+    day_ms = minute_ms - (DAY_MINUTES - 1) * MINUTE_MS
+    for basis in Basis:
+        given = _columns([subject for subject in subjects if subject[0] == basis.value])
+        # Sums come as decimals, which cost more than all the rest, and only trades have them.
+        sums = "volume, turnover, trades, last_qty" if basis is Basis.LAST else "0, 0, 0, 0"
+        has_day = basis in HAVE_DAY
+        for some, from_ms in ((_NEWEST, day_ms if has_day else minute_ms), (_MINUTES, day_ms)):
+            if has_day or some is _NEWEST:
+                rows = await connection.fetch(f"SELECT {_PRICES}, {sums} {some}", *given, from_ms)
+                for subject_id, group in groupby(rows, key=itemgetter(1)):
+                    statistics.recall_day(basis.value, subject_id, [row[2:] for row in group])
 
 
 def _columns(subjects: list[tuple[int, ...]]) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ from typing import Final, final
 import asyncpg
 import msgspec
 
-from app.candles import MINUTE_MS, SLOTS_KEPT_MS, open_of
+from app.candles import kept_from
 from app.db import activity, candle_rows, payment_rows, position_rows
 from app.db.connect import Connection, connect
 from app.db.liquidation_rows import STEPS, slice_row, step_row
@@ -205,6 +205,7 @@ class Projector:
         self._gathering = Pending()
         self._writing: Pending | None = None
         self._open_orders: dict[int, StoredOrder] = {}
+        self._kept_ms = 0
         self._open_payments = OpenPayments()
         self._positions = Positions()
         self._told = asyncio.Event()
@@ -226,6 +227,7 @@ class Projector:
         await self._open_payments.load(connection)
         await self._positions.restore(connection)
         self.statistics = await candle_rows.restore(connection, row["time_ms"])
+        self._kept_ms = kept_from(row["time_ms"])
         self._task = asyncio.get_running_loop().create_task(self._run(), name="projector")
 
     async def settle(self) -> None:
@@ -454,7 +456,7 @@ class Projector:
         closed = self.statistics.advance(time_ms)
         batch.candles += closed
         batch.rows += len(closed)
-        batch.forget_ms = open_of(time_ms, MINUTE_MS) - SLOTS_KEPT_MS
+        batch.forget_ms = kept_from(time_ms)
 
     # --- from rows to the database -----------------------------------------------------------------------------------
 
@@ -468,6 +470,7 @@ class Projector:
                 self._writing, self._gathering = self._gathering, Pending(self._gathering.number + 1)
                 self._gathering.seq = self._writing.seq
                 await self._write_surely(self._writing)
+                self._kept_ms = max(self._kept_ms, self._writing.forget_ms)
                 self.seq, self._writing = self._writing.seq, None
                 self._written.set()
         except Exception as error:
@@ -522,8 +525,8 @@ class Projector:
                 await connection.execute(_UPSERT_ORDERS)
             if candles:
                 await connection.execute(candle_rows.UPSERT, *candles)
-            if batch.forget_ms:
-                await connection.execute(candle_rows.FORGET, batch.forget_ms)
+            if batch.forget_ms > self._kept_ms:
+                await connection.execute(candle_rows.FORGET, self._kept_ms, batch.forget_ms)
             await payment_rows.write(connection, batch.deposits, batch.withdrawals)
             if held:
                 await connection.execute(position_rows.UPSERT, *held)

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, Table, and_, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.functions import array_agg
 
 from app.candles import MINUTE_MS, SLOT_MS, grouped, open_of, tier_of
 from app.db.activity import activities, later
@@ -419,14 +420,14 @@ class Queries:
             column.subject_id,
             literal(interval_ms).label("interval_ms"),
             opened.label("open_ms"),
-            _first_of(column.open, column.open_ms.asc()).label("open"),
+            _in_order(column.open)[1].label("open"),
             func.max(column.high).label("high"),
             func.min(column.low).label("low"),
-            _first_of(column.close, column.open_ms.desc()).label("close"),
+            _in_order(column.close)[func.count()].label("close"),
             func.sum(column.volume).label("volume"),
             func.sum(column.turnover).label("turnover"),
             func.sum(column.trades).label("trades"),
-            _first_of(column.last_qty, column.open_ms.desc()).label("last_qty"),
+            _in_order(column.last_qty)[func.count()].label("last_qty"),
         )
         query = grouped_.where(*where).group_by(column.basis, column.subject_id, opened).order_by(opened)
         return [candle_from(row) for row in await self._rows(query)]
@@ -490,6 +491,6 @@ def _candles_of(subject_id: int, basis: Basis, interval_ms: int) -> tuple[Column
     return column.basis == basis.value, column.subject_id == subject_id, column.interval_ms == interval_ms
 
 
-def _first_of(column: ColumnElement[int], order: ColumnElement[int]) -> ColumnElement[int]:
-    """The value of the row that comes first in an order, of each group."""
-    return func.array_agg(aggregate_order_by(column, order), type_=ARRAY(BigInteger))[1]
+def _in_order(column: ColumnElement[int]) -> array_agg[int]:
+    """A group's values, oldest first: one order for all, which is the primary key's."""
+    return func.array_agg(aggregate_order_by(column, candles.c.open_ms), type_=ARRAY(BigInteger))

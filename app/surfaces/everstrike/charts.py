@@ -6,7 +6,7 @@ import msgspec
 from litestar.types import Receive
 
 from app import forms, wire
-from app.candles import MINUTE_MS, SLOT_MS, SLOTS_KEPT_MS, filled, open_of
+from app.candles import SLOT_MS, filled, kept_from, open_of
 from app.door import Answer, Request
 from app.problems import Malformed
 from app.surfaces.everstrike.answers import Json, success
@@ -83,7 +83,7 @@ def times_of(query: dict[str, str], interval_ms: int, now_ms: int) -> range:
             first_ms = start_ms
             last_ms = min(last_ms, start_ms + (limit - 1) * interval_ms)
     if interval_ms == SLOT_MS:
-        first_ms = max(first_ms, open_of(now_ms, MINUTE_MS) - SLOTS_KEPT_MS)
+        first_ms = max(first_ms, kept_from(now_ms))
     return range(first_ms, last_ms + 1, interval_ms)
 
 
