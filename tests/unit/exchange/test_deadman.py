@@ -101,9 +101,9 @@ def test_a_later_time_and_one_called_off_leave_the_first() -> None:
     world = opening()
     start = world.time_ms
     world.do(Tick(), 1_000)
+    world.do(CancelAllAfter(POOR, 1_100))
     world.do(CancelAllAfter(SECOND, 1_250))
     world.do(CancelAllAfter(RICH, 1_750))
-    world.do(CancelAllAfter(POOR, 1_100))
     world.do(CancelAllAfter(POOR, 0))
     world.do(Tick(), 1_000)
     assert start + 2_000 < world.exchange.next_due_ms <= start + 2_250
