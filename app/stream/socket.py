@@ -119,14 +119,15 @@ class Socket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """The server stops: tell the client why, and give it a moment to take what is on its way."""
+        if not self.handshake_complete:
+            super().shutdown()
+            return
         self.stop_keepalive()
-        if self.handshake_complete and not self.is_over:
+        if not self.is_over:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": STOPPING})
             self._say_goodbye(GOING_AWAY, STOPPING)
-            self.transport.close()
-            self.loop.call_later(LEAVE_S, self.transport.abort)
-            return
-        super().shutdown()
+        self.transport.close()
+        self.loop.call_later(LEAVE_S, self.transport.abort)
 
 
 WEBSOCKET: Final[dict[str, Any]] = {
