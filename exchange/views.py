@@ -10,7 +10,7 @@ from exchange.exchange import Exchange
 from exchange.instrument import Asset, Instrument, MarketStatus
 from exchange.limits import DAY_MS, FUND_ACCOUNT_ID
 from exchange.payment_views import DepositView, WithdrawalView
-from exchange.state import Account, Holding, Market, request_of
+from exchange.state import Account, Holding, Market, State, request_of
 from exchange.state_codec import is_blank, is_empty
 from risk.fixed import div_up
 from risk.liquidation import failing_price
@@ -59,6 +59,17 @@ class MarketView:
         self.open_interest: int = market.open_interest
         self.range_low: int = entry.range_edge(market, -1, time_ms)
         self.range_high: int = entry.range_edge(market, 1, time_ms)
+
+
+@final
+class Sizes:
+    """How much of everything there is: accounts without the insurance fund's, orders resting and untriggered."""
+
+    __slots__ = ("accounts", "orders")
+
+    def __init__(self, state: State) -> None:
+        self.accounts: int = len(state.accounts) - 1
+        self.orders: int = len(state.orders)
 
 
 @final
@@ -225,6 +236,16 @@ def index_price_of(market: Market) -> int:
 def rules_version(exchange: Exchange) -> int:
     """Return the version of the rules that the exchange goes by."""
     return exchange.state.rules_version
+
+
+def venue_status(exchange: Exchange) -> MarketStatus:
+    """Return what the venue as a whole takes."""
+    return exchange.state.venue_status
+
+
+def sizes(exchange: Exchange) -> Sizes:
+    """Return how many accounts and open orders there are. Cost: O(1)."""
+    return Sizes(exchange.state)
 
 
 def assets(exchange: Exchange) -> list[Asset]:

@@ -107,9 +107,9 @@ _ORDER_COLUMNS: Final = (
 _MAKE_ORDERS_IN: Final = "CREATE TEMP TABLE IF NOT EXISTS orders_in (LIKE orders) ON COMMIT DELETE ROWS"
 _UPSERT_ORDERS: Final = (
     "INSERT INTO orders SELECT * FROM orders_in ON CONFLICT (order_id) DO UPDATE SET (status, price, qty, leaves, filled,"
-    " trigger_price, cancel_reason, reject, updated_ms, updated_seq) = (excluded.status, excluded.price, excluded.qty,"
-    " excluded.leaves, excluded.filled, excluded.trigger_price, excluded.cancel_reason, excluded.reject,"
-    " excluded.updated_ms, excluded.updated_seq)"
+    " trigger_price, cancel_reason, reject, request, updated_ms, updated_seq) = (excluded.status, excluded.price,"
+    " excluded.qty, excluded.leaves, excluded.filled, excluded.trigger_price, excluded.cancel_reason, excluded.reject,"
+    " excluded.request, excluded.updated_ms, excluded.updated_seq)"
 )
 # What no retry mends: the rows themselves are wrong, or somebody else's stand there.
 _HOPELESS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
@@ -375,9 +375,7 @@ class Projector:
             order.leaves = event.leaves
             order.qty = order.filled + event.leaves
         elif isinstance(event, OrderAmended):
-            order.qty, order.leaves, order.price = event.qty, event.leaves, event.price
-            if event.trigger_price:
-                order.trigger_price = event.trigger_price
+            order.amend(qty=event.qty, leaves=event.leaves, price=event.price, trigger_price=event.trigger_price)
         else:
             order.qty, order.leaves, order.price = order.filled + event.qty, event.qty, event.price
             order.status = OrderStatus.ACTIVE

@@ -1,14 +1,28 @@
 """History for reading: what the tables hold, together with what the projector has not written yet.
 
 Memory is read first and the database second, so that nothing falls between them; what stands in both is taken once.
-Lists are newest first. `start_ms` and `end_ms` are both included; 0 leaves a side open.
+Lists are newest first. `start_ms` and `end_ms` are both included; 0 leaves a side open. `before` goes on within a millisecond:
+of the rows at `end_ms` only those that stand behind the one with this key (of orders, trades and fills the id, else seq and index).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeAlias, TypeVar, final
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, Table, and_, func, literal, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.functions import array_agg
@@ -58,6 +72,8 @@ BIGINT_MAX: Final = 2**63 - 1
 TIME_MS_MAX: Final = 10**15
 """Beyond every time there can be."""
 
+Key: TypeAlias = tuple[int, ...]
+"""What tells rows of one millisecond apart, in their order."""
 Row = TypeVar(
     "Row", StoredTrade, StoredFill, LedgerEntry, StoredFunding, StoredPayment, StoredLiquidation, StoredPosition
 )
@@ -77,6 +93,11 @@ class Queries:
         self._projector = projector
 
     @property
+    def seq(self) -> int:
+        """The last command that is in the tables."""
+        return self._projector.seq
+
+    @property
     def statistics(self) -> Statistics:
         """What prices did, up to the last command."""
         return self._projector.statistics
@@ -91,6 +112,15 @@ class Queries:
             return None
         rows = await self._rows(select(orders).where(orders.c.order_id == order_id, orders.c.account_id == account_id))
         return order_from(rows[0]) if rows else None
+
+    def recent_order(self, order_id: int) -> StoredOrder | None:
+        """An order that is open, or that changed since the checkpoint, without a look into the database."""
+        for batch in reversed(self._projector.pending()):
+            found = batch.orders.get(order_id)
+            if found is not None:
+                return msgspec.structs.replace(found)
+        found = self._projector.open_order(order_id)
+        return msgspec.structs.replace(found) if found is not None else None
 
     async def order_by_client_id(self, account_id: int, client_order_id: str) -> StoredOrder | None:
         """The newest order with this client order id: the witness after an unknown outcome."""
@@ -117,11 +147,15 @@ class Queries:
         only_triggers: bool = False,
         start_ms: int = 0,
         end_ms: int = 0,
+        before: Key = (),
         limit: int = 100,
     ) -> list[StoredOrder]:
         """Orders of an account by the time of their last change. `only_filled`: with a fill, in part or whole."""
         pending = self._pending_orders(account_id)
-        where = [orders.c.account_id == account_id, *_between(orders, "updated_ms", start_ms, end_ms)]
+        where = [
+            orders.c.account_id == account_id,
+            *_between(orders, "updated_ms", start_ms, end_ms, before, "order_id"),
+        ]
         if market_id:
             where.append(orders.c.market_id == market_id)
         if statuses:
@@ -143,7 +177,7 @@ class Queries:
             and (not statuses or order.status in statuses)
             and (not only_filled or order.filled > 0)
             and (not only_triggers or order.is_trigger)
-            and _is_between(order.updated_ms, start_ms, end_ms)
+            and _is_between(order.updated_ms, start_ms, end_ms, (order.order_id,), before)
         ]
         found.sort(key=lambda order: (order.updated_ms, order.order_id), reverse=True)
         return found[:limit]
@@ -166,10 +200,11 @@ class Queries:
         order_id: int = 0,
         start_ms: int = 0,
         end_ms: int = 0,
+        before: Key = (),
         limit: int = 100,
     ) -> list[StoredFill]:
         """Fills of an account."""
-        where = [fills.c.account_id == account_id, *_between(fills, "time_ms", start_ms, end_ms)]
+        where = [fills.c.account_id == account_id, *_between(fills, "time_ms", start_ms, end_ms, before, "trade_id")]
         if market_id:
             where.append(fills.c.market_id == market_id)
         if order_id:
@@ -181,20 +216,20 @@ class Queries:
             if fill.account_id == account_id
             and (not market_id or fill.market_id == market_id)
             and (not order_id or fill.order_id == order_id)
-            and _is_between(fill.time_ms, start_ms, end_ms)
+            and _is_between(fill.time_ms, start_ms, end_ms, (fill.trade_id,), before)
         ]
         return await self._merged(fills, StoredFill, where, pending, limit)
 
     async def trades(
-        self, market_id: int, *, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+        self, market_id: int, *, start_ms: int = 0, end_ms: int = 0, before: Key = (), limit: int = 100
     ) -> list[StoredTrade]:
         """Trades of a market."""
-        where = [trades.c.market_id == market_id, *_between(trades, "time_ms", start_ms, end_ms)]
+        where = [trades.c.market_id == market_id, *_between(trades, "time_ms", start_ms, end_ms, before, "trade_id")]
         pending = [
             trade
             for batch in self._projector.pending()
             for trade in batch.trades
-            if trade.market_id == market_id and _is_between(trade.time_ms, start_ms, end_ms)
+            if trade.market_id == market_id and _is_between(trade.time_ms, start_ms, end_ms, (trade.trade_id,), before)
         ]
         return await self._merged(trades, StoredTrade, where, pending, limit)
 
@@ -231,11 +266,21 @@ class Queries:
         return await self._merged(funding_settlements, StoredFunding, where, pending, limit)
 
     async def payments(
-        self, account_id: int, *, market_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+        self,
+        account_id: int,
+        *,
+        market_id: int = 0,
+        start_ms: int = 0,
+        end_ms: int = 0,
+        before: Key = (),
+        limit: int = 100,
     ) -> list[StoredPayment]:
         """What funding an account paid and received."""
         table = funding_payments
-        where = [table.c.account_id == account_id, *_between(table, "time_ms", start_ms, end_ms)]
+        where = [
+            table.c.account_id == account_id,
+            *_between(table, "time_ms", start_ms, end_ms, before, "seq", "index"),
+        ]
         if market_id:
             where.append(table.c.market_id == market_id)
         pending = [
@@ -244,16 +289,26 @@ class Queries:
             for row in batch.payments
             if row.account_id == account_id
             and market_id in (0, row.market_id)
-            and _is_between(row.time_ms, start_ms, end_ms)
+            and _is_between(row.time_ms, start_ms, end_ms, (row.seq, row.index), before)
         ]
         return await self._merged(table, StoredPayment, where, pending, limit)
 
     async def closed_positions(
-        self, account_id: int, *, market_id: int = 0, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+        self,
+        account_id: int,
+        *,
+        market_id: int = 0,
+        start_ms: int = 0,
+        end_ms: int = 0,
+        before: Key = (),
+        limit: int = 100,
     ) -> list[StoredPosition]:
         """Positions of an account that ended, by the time of their end."""
         table = closed_positions
-        where = [table.c.account_id == account_id, *_between(table, "time_ms", start_ms, end_ms)]
+        where = [
+            table.c.account_id == account_id,
+            *_between(table, "time_ms", start_ms, end_ms, before, "seq", "index"),
+        ]
         if market_id:
             where.append(table.c.market_id == market_id)
         pending = [
@@ -262,7 +317,7 @@ class Queries:
             for row in batch.positions
             if row.account_id == account_id
             and market_id in (0, row.market_id)
-            and _is_between(row.time_ms, start_ms, end_ms)
+            and _is_between(row.time_ms, start_ms, end_ms, (row.seq, row.index), before)
         ]
         return await self._merged(table, StoredPosition, where, pending, limit)
 
@@ -303,11 +358,15 @@ class Queries:
         steps: Sequence[LiquidationStep] = tuple(LiquidationStep),
         start_ms: int = 0,
         end_ms: int = 0,
+        before: Key = (),
         limit: int = 100,
     ) -> list[StoredLiquidation]:
         """Steps of liquidations, of a market or an account, or (0) of all."""
         kinds = [step.value for step in steps]
-        where = [liquidations.c.step.in_(kinds), *_between(liquidations, "time_ms", start_ms, end_ms)]
+        where = [
+            liquidations.c.step.in_(kinds),
+            *_between(liquidations, "time_ms", start_ms, end_ms, before, "seq", "index"),
+        ]
         if market_id:
             where.append(liquidations.c.market_id == market_id)
         if account_id:
@@ -319,7 +378,7 @@ class Queries:
             if row.step in kinds
             and market_id in (0, row.market_id)
             and account_id in (0, row.account_id)
-            and _is_between(row.time_ms, start_ms, end_ms)
+            and _is_between(row.time_ms, start_ms, end_ms, (row.seq, row.index), before)
         ]
         return await self._merged(liquidations, StoredLiquidation, where, pending, limit)
 
@@ -466,12 +525,17 @@ def _key(
     return row.seq, row.index, int(isinstance(row, StoredFill) and row.is_maker)
 
 
-def _between(table: Table, column: str, start_ms: int, end_ms: int) -> list[ColumnElement[bool]]:
-    bounds = []
+def _between(
+    table: Table, column: str, start_ms: int, end_ms: int, before: Key = (), *keys: str
+) -> list[ColumnElement[bool]]:
+    time = table.c[column]
+    bounds: list[ColumnElement[bool]] = []
     if start_ms:
-        bounds.append(table.c[column] >= min(start_ms, BIGINT_MAX))
+        bounds.append(time >= min(start_ms, BIGINT_MAX))
     if end_ms:
-        bounds.append(table.c[column] <= min(end_ms, BIGINT_MAX))
+        bounds.append(time <= min(end_ms, BIGINT_MAX))
+    if before:
+        bounds.append(or_(time < min(end_ms, BIGINT_MAX), tuple_(*[table.c[key] for key in keys]) < tuple_(*before)))
     return bounds
 
 
@@ -482,8 +546,10 @@ def _is_wanted(
     return is_one and _is_between(row.created_ms, start_ms, end_ms)
 
 
-def _is_between(time_ms: int, start_ms: int, end_ms: int) -> bool:
-    return time_ms >= start_ms and (not end_ms or time_ms <= end_ms)
+def _is_between(time_ms: int, start_ms: int, end_ms: int, key: Key = (), before: Key = ()) -> bool:
+    if time_ms < start_ms or (end_ms and time_ms > end_ms):
+        return False
+    return not before or time_ms < end_ms or key < before
 
 
 def _candles_of(subject_id: int, basis: Basis, interval_ms: int) -> tuple[ColumnElement[bool], ...]:

@@ -43,6 +43,18 @@ class StoredOrder(msgspec.Struct):
     updated_seq: int
     is_liquidation: bool = False
 
+    def amend(self, *, qty: int, leaves: int, price: int, trigger_price: int) -> None:
+        """Take in an amendment: from then on it is what was asked for. `trigger_price` 0: of no trigger."""
+        request = self.request
+        self.qty, self.leaves, self.price = qty, leaves, price
+        self.trigger_price = trigger_price or self.trigger_price
+        self.request = msgspec.structs.replace(
+            request,
+            qty=qty if request.qty else 0,  # the close of a whole position stays one
+            price=price if request.price else 0,  # and a market order too
+            trigger_price=trigger_price or request.trigger_price,
+        )
+
     @property
     def is_trigger(self) -> bool:
         """It waited, or waits, for a price."""

@@ -21,8 +21,10 @@ from app.db.embedded import EmbeddedServer
 from app.db.migrate import migrate
 from app.settings import Settings
 from app.surfaces.everstrike.examples import PATH, Examples
+from exchange.commands import Deposit
+from exchange.limits import MONEY_SCALE
 from tests.conftest import MASTER_KEY
-from tests.venue import DEADLINE_S, PAIR, PRICE, SPOT, Client, Venue, running_venue
+from tests.venue import DEADLINE_S, PAIR, PRICE, SPOT, USD, Client, Venue, running_venue
 
 ENTRIES_MAX: Final = 2
 """What an example shows of a list, or of a map with many entries."""
@@ -31,6 +33,7 @@ FALL: Final = (59_700, 59_400, 59_100, 58_900, 58_800, 58_700, 58_640, 58_640)
 HOUR_MS: Final = 3_600_000
 BLOCK_MS: Final = 2_000
 CUSTOMER: Final = "5b0c2a52-7f0e-4f4f-9f57-3a8c56a3c2f1"
+STEADY: Final = {"customer_id": CUSTOMER, "seq": 1234, "is_compiled": True}
 ADDRESS: Final = "sim1c339fe070c2fa8501da7ee594275e2e68bccbbd856307c64"
 HASH: Final = "4bab" * 16
 _SEQ_ID: Final = re.compile(r"\d+-\d+")
@@ -97,7 +100,7 @@ def steady(value: Any) -> Any:
     if isinstance(value, list):
         return [steady(entry) for entry in value]
     if isinstance(value, dict):
-        return {name: CUSTOMER if name == "customer_id" else steady(entry) for name, entry in value.items()}
+        return {name: STEADY.get(name, steady(entry)) for name, entry in value.items()}
     if not isinstance(value, str):
         return value
     return _ADDRESS.sub(ADDRESS, _HASH.sub(HASH, "1234-5" if _SEQ_ID.fullmatch(value) else value))
@@ -109,11 +112,12 @@ def record(venue: Venue) -> Examples:
     alice, bob, ivy = venue.client("alice"), venue.client("bob"), venue.client("ivy", is_isolated=True)
     trade(recorder, alice, bob)
     hold_margin(recorder, ivy, bob)
+    change_orders(recorder, alice)
     read_account(recorder, alice)
     move_money(recorder, venue, alice)
     let_time_pass(venue, bob)
     read_markets(recorder, venue)
-    read_history(recorder, venue, ivy)
+    read_history(recorder, venue, ivy, alice)
     return dict(sorted(recorder.examples.items()))
 
 
@@ -136,6 +140,17 @@ def trade(recorder: Recorder, alice: Client, bob: Client) -> None:
     recorder.get(alice, "/order", id=resting)
 
 
+def change_orders(recorder: Recorder, alice: Client) -> None:
+    """What is ours: an amendment, the dead man's switch, the margin mode."""
+    resting = alice.order(price=59_300, qty=0.02, client_order_id="second").json()["result"]["order"]["id"]
+    recorder.post(alice, "/auth/amend", id=resting, qty=0.01, price=59_350)
+    recorder.post(alice, "/auth/cancel_all_after", timeout=60_000)
+    assert alice.send("/auth/cancel_all_after", timeout=0).status_code == 200
+    recorder.post(alice.venue.client("mia"), "/auth/margin_mode", margin_mode="ISOLATED")
+    stop = {"side": "SELL", "price": None, "qty": 0.05, "trail_percent": 3, "reduce_only": "true"}
+    assert alice.order(**stop).status_code == 200
+
+
 def hold_margin(recorder: Recorder, ivy: Client, bob: Client) -> None:
     """What only isolated margin has."""
     recorder.post(ivy, "/leverage", pair=PAIR, leverage=50)
@@ -149,7 +164,16 @@ def read_account(recorder: Recorder, alice: Client) -> None:
     for path in ("/account", "/balances", "/active_positions"):
         recorder.get(alice, path)
     recorder.get(alice, "/position", pair=PAIR)
-    for path in ("/orders", "/active_orders", "/fills"):
+    lists = (
+        "/orders",
+        "/active_orders",
+        "/completed_orders",
+        "/cancelled_orders",
+        "/filled_orders",
+        "/triggers",
+        "/fills",
+    )
+    for path in lists:
         recorder.get(alice, path, pair=PAIR, limit=2)
 
 
@@ -194,7 +218,8 @@ def let_time_pass(venue: Venue, bob: Client) -> None:
 
 def read_markets(recorder: Recorder, venue: Venue) -> None:
     """What everybody can read."""
-    for path in ("/pairs", "/time", "/ping"):
+    venue.submit(Deposit("the insurance fund's", 0, USD, 1_000 * MONEY_SCALE))
+    for path in ("/pairs", "/time", "/ping", "/assets", "/globals", "/status", "/vault"):
         recorder.public(venue, path)
     recorder.public(venue, "/depth", pair=PAIR, limit=2)
     recorder.public(venue, "/ticker", pair=PAIR)
@@ -203,8 +228,11 @@ def read_markets(recorder: Recorder, venue: Venue) -> None:
         recorder.public(venue, path, pair=PAIR, limit=2)
 
 
-def read_history(recorder: Recorder, venue: Venue, ivy: Client) -> None:
+def read_history(recorder: Recorder, venue: Venue, ivy: Client, alice: Client) -> None:
     """What an account can read of its past."""
+    recorder.get(alice, "/personal")
+    assert alice.send("/auth/close", pair=PAIR).status_code == 200
+    recorder.get(alice, "/completed_positions", pair=PAIR, limit=2)
     recorder.get(ivy, "/v1/funding_payments", pair=PAIR, limit=2)
 
 

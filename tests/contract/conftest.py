@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,9 +13,15 @@ from tests.venue import Client, Venue, running_venue
 
 @pytest.fixture(scope="session")
 def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    asyncio.run(create_database(postgres, "venue"))
-    data_dir: Path = tmp_path_factory.mktemp("venue")
-    settings = Settings(database_url=postgres.url("venue"), data_dir=data_dir, master_key=MASTER_KEY)
+    with own_venue(postgres, tmp_path_factory, "venue") as running:
+        yield running
+
+
+@contextmanager
+def own_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str) -> Iterator[Venue]:
+    """An exchange on which nobody else trades, for as long as the block lasts."""
+    asyncio.run(create_database(postgres, name))
+    settings = Settings(database_url=postgres.url(name), data_dir=folders.mktemp(name), master_key=MASTER_KEY)
     with running_venue(settings) as running:
         yield running
 

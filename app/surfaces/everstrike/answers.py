@@ -11,7 +11,7 @@ from app.problems import Denial, Denied, Malformed, NotFound, Problem
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.pairs import Pair
 from app.wire import FLOAT_EXACT, amount, ratio
-from engine.order import BUY, OrderStatus, Side, TimeInForce, TriggerEvent
+from engine.order import BUY, OrderStatus, SelfMatch, Side, TimeInForce, TriggerEvent
 from exchange.commands import PlaceOrder
 from exchange.events import (
     BalanceChanged,
@@ -65,6 +65,7 @@ CANCEL_WORDS: Final = {
     CancelReason.DEAD_MAN: "Cancelled because the account was silent for longer than it had said.",
 }
 LEVERAGE_LEAST_E2: Final = 100
+PPM_IN_PERCENT: Final = 10_000
 
 FIELDS: Final = {
     "market_id": "pair",
@@ -73,6 +74,7 @@ FIELDS: Final = {
     "asset_id": "asset",
     "amount": "qty",
     "account_id": "x-api-key",
+    "timeout_ms": "timeout",
 }
 """The core's names of parameters that have another one here."""
 
@@ -135,7 +137,7 @@ _CHANGES: Final = (OrderCancelled, OrderReduced, OrderTriggered)
 class Placed:
     """An order as it stands after the events of the command that made it."""
 
-    __slots__ = ("filled", "fills", "leaves", "order_id", "price", "qty", "request", "status")
+    __slots__ = ("filled", "fills", "is_repeat", "leaves", "order_id", "price", "qty", "request", "status")
 
     def __init__(self, order_id: int, request: PlaceOrder, qty: int, price: int, status: OrderStatus) -> None:
         self.order_id = order_id
@@ -145,6 +147,7 @@ class Placed:
         self.status = status
         self.leaves = qty
         self.filled = 0
+        self.is_repeat = False
         self.fills: list[tuple[Traded, bool]] = []
 
     def fill(self, trade: Traded, leaves: int, is_maker: bool) -> None:
@@ -176,6 +179,7 @@ def placed(events: list[Event]) -> list[Placed]:
             order = Placed(event.order_id, event.request, event.qty, event.price, event.status)
             order.filled = event.filled
             order.leaves = event.qty - event.filled
+            order.is_repeat = True
             orders[event.order_id] = order
         elif isinstance(event, _CHANGES):
             known = orders.get(event.order_id)
@@ -227,20 +231,20 @@ def order_of_placed(order: Placed, pair: Pair, customer_id: str, leverage_e2: in
     )
 
 
-def order_of_view(view: OrderView, pair: Pair, customer_id: str, fills: list[Json]) -> Json:
-    """An open order."""
+def order_of_view(view: OrderView, pair: Pair, customer_id: str, request: PlaceOrder, fills: list[Json]) -> Json:
+    """An open order. `request` is what was asked for last: the core keeps what was asked for first."""
     return order_json(
         pair,
         customer_id,
         order_id=view.order_id,
-        request=view.request,
+        request=request,
         qty=view.qty,
         price=view.price,
         filled=view.filled,
         leaves=view.leaves,
         status=view.status,
         trigger_price=view.trigger_price,
-        leverage_e2=leverage_of(view.request, view.leverage_e2, is_entered=view.status is OrderStatus.ACTIVE),
+        leverage_e2=leverage_of(request, view.leverage_e2, is_entered=view.status is OrderStatus.ACTIVE),
         changed_ms=view.time_ms,
         fills=fills,
     )
@@ -324,6 +328,10 @@ def order_json(
         "close_on_trigger": request.close_on_trigger,
         "customer_id": customer_id,
         "client_order_id": request.client_order_id or None,
+        "self_match": "CANCEL_TAKER" if request.self_match is SelfMatch.CANCEL_TAKER else request.self_match.name,
+        "trigger_direction": None if event is TriggerEvent.NONE else request.trigger_direction.name,
+        "trail": request.trail / whole if request.trail else None,
+        "trail_percent": request.trail_ppm / PPM_IN_PERCENT if request.trail_ppm else None,
         "msg": msg,
         "is_liquidation": is_liquidation,
     }

@@ -18,7 +18,7 @@ from app.store import Store
 from app.surfaces.everstrike.answers import Json, balance_json, flat_json, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pair, Pairs
 from exchange import views
-from exchange.commands import Command
+from exchange.commands import Command, PlaceOrder
 from exchange.events import Event
 from exchange.exchange import Exchange
 
@@ -134,6 +134,11 @@ class Desk:
             return position_json(view, pair)
         market = views.market(exchange, pair.market_id)
         return flat_json(pair, market.mark_price if market is not None else 0)
+
+    def asked(self, view: views.OrderView) -> PlaceOrder:
+        """What was asked for with an open order last: an amendment takes the place of the request."""
+        row = self.queries.recent_order(view.order_id)
+        return row.request if row is not None else view.request
 
     def order_of(self, row: StoredOrder, key: Key, fills: list[Json]) -> Json:
         """An order of the key's account from the records."""

@@ -29,7 +29,7 @@ PUBLIC_STEPS: Final = (LiquidationStep.SLICE, LiquidationStep.TAKEOVER, Liquidat
 class Selection:
     """What the list parameters select."""
 
-    __slots__ = ("end_ms", "limit", "pair", "start_ms")
+    __slots__ = ("_before", "end_ms", "limit", "pair", "start_ms")
 
     def __init__(self, query: dict[str, str], pairs: Pairs) -> None:
         name = query.get("pair")
@@ -39,6 +39,28 @@ class Selection:
         self.start_ms = wire.time_ms(start, "start") if start else 0
         self.end_ms = wire.time_ms(end, "end") if end else wire.TIME_MS_MAX
         self.limit = limit_of(query, LIST_LIMIT)
+        self._before = query.get("before", "")
+        if self._before and not end:
+            raise Malformed("before", "before goes with end: the time of the row that it names.")
+
+    def before_id(self, *kinds: int) -> tuple[int, ...]:
+        """The row to go on behind, by an id of one of these kinds; nothing when none is named. Raises: Malformed."""
+        if not self._before:
+            return ()
+        for kind in kinds:
+            number = ids.decode(kind, self._before)
+            if number is not None:
+                return (number,)
+        raise Malformed("before", "before must be the id of a row of this list.")
+
+    def before_place(self) -> tuple[int, ...]:
+        """The same, by an id that is a place in the journal. Raises: Malformed."""
+        if not self._before:
+            return ()
+        place = ids.decode_place(self._before)
+        if place is None:
+            raise Malformed("before", "before must be the id of a row of this list.")
+        return place
 
     @property
     def market_id(self) -> int:
@@ -113,7 +135,7 @@ class Reading:
         if view is not None:
             pair = desk.pairs.of(view.market_id)
             fills = [fill_of_row(fill, pair, view.request) for fill in rows]
-            return success(order_of_view(view, pair, key.customer_id, fills))
+            return success(order_of_view(view, pair, key.customer_id, desk.asked(view), fills))
         row = await desk.queries.order(key.account_id, order_id)
         if row is None:
             raise _no_order("client_order_id" if name else "id")
@@ -140,6 +162,7 @@ class Reading:
             market_id=chosen.market_id,
             start_ms=chosen.start_ms,
             end_ms=chosen.end_ms,
+            before=chosen.before_id(ids.ORDER),
             limit=chosen.limit,
         )
         return success([desk.order_of(row, key, []) for row in rows])
@@ -149,14 +172,18 @@ class Reading:
         desk = self._desk
         key, query = desk.read(request)
         chosen = Selection(query, desk.pairs)
+        last = (chosen.end_ms, *(chosen.before_id(ids.ORDER) or (ids.NUMBER_MAX + 1,)))
         found = [
             view
             for view in views.orders(desk.sequencer.exchange, key.account_id, chosen.market_id)
-            if chosen.start_ms <= view.time_ms <= chosen.end_ms
+            if chosen.start_ms <= view.time_ms and (view.time_ms, view.order_id) < last
         ]
         found.sort(key=lambda view: (view.time_ms, view.order_id), reverse=True)
         return success(
-            [order_of_view(view, desk.pairs.of(view.market_id), key.customer_id, []) for view in found[: chosen.limit]]
+            [
+                order_of_view(view, desk.pairs.of(view.market_id), key.customer_id, desk.asked(view), [])
+                for view in found[: chosen.limit]
+            ]
         )
 
     async def fills(self, request: Request, _receive: Receive) -> Answer:
@@ -169,6 +196,7 @@ class Reading:
             market_id=chosen.market_id,
             start_ms=chosen.start_ms,
             end_ms=chosen.end_ms,
+            before=chosen.before_id(ids.TAKER_FILL, ids.MAKER_FILL),
             limit=chosen.limit,
         )
         orders = await desk.queries.requests(key.account_id, {row.order_id for row in rows})
@@ -201,7 +229,11 @@ class Reading:
         forms.needed(query, "pair")
         chosen = Selection(query, desk.pairs)
         rows = await desk.queries.trades(
-            chosen.market_id, start_ms=chosen.start_ms, end_ms=chosen.end_ms, limit=chosen.limit
+            chosen.market_id,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            before=chosen.before_id(ids.TRADE),
+            limit=chosen.limit,
         )
         return success([trade_json(row, desk.pairs.of(row.market_id)) for row in rows])
 
@@ -224,12 +256,13 @@ class Reading:
             market_id=chosen.market_id,
             start_ms=chosen.start_ms,
             end_ms=chosen.end_ms,
+            before=chosen.before_place(),
             limit=chosen.limit,
         )
         return success(
             [
                 {
-                    "id": f"{row.seq}-{row.index}",
+                    "id": ids.encode_place(row.seq, row.index),
                     "pair": desk.pairs.of(row.market_id).name,
                     "time": row.time_ms,
                     "amount": amount(row.amount),
@@ -248,6 +281,7 @@ class Reading:
             steps=PUBLIC_STEPS,
             start_ms=chosen.start_ms,
             end_ms=chosen.end_ms,
+            before=chosen.before_place(),
             limit=chosen.limit,
         )
         return success([liquidation_json(row, desk.pairs.of(row.market_id)) for row in rows])

@@ -13,13 +13,16 @@ from app.door import Application, Handler, Request, send_answer
 from app.faults import JournalUnavailable, Unavailable
 from app.journal import UNREACHABLE
 from app.problems import Problem
+from app.surfaces.everstrike.amending import Amending
 from app.surfaces.everstrike.answers import failure, problem
 from app.surfaces.everstrike.charts import Charts
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.funds import Funds
+from app.surfaces.everstrike.history import History
 from app.surfaces.everstrike.reading import Reading
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS
 from app.surfaces.everstrike.trading import Trading
+from app.surfaces.everstrike.venue import Venue
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Row(NamedTuple):
 
 
 _LIST: Final = ("pair", "start", "end", "limit")
+_PAGES: Final = (*_LIST, "before")
 _ORDER_NEEDED: Final = ("pair", "qty", "side", "timestamp")
 _ORDER_MORE: Final = tuple(name for name in ORDER_PARAMETERS if name not in _ORDER_NEEDED)
 _TIME: Final = ("timestamp", "recv_window")
@@ -54,7 +58,15 @@ _MARGIN: Final = ("pair", "qty")
 
 def rows(desk: Desk) -> list[Row]:
     """Every address of the surface."""
-    return [*_trading(Trading(desk)), *_reading(Reading(desk)), *_charts(Charts(desk)), *_funds(Funds(desk))]
+    return [
+        *_trading(Trading(desk)),
+        *_reading(Reading(desk)),
+        *_charts(Charts(desk)),
+        *_funds(Funds(desk)),
+        *_amending(Amending(desk)),
+        *_history(History(desk)),
+        *_venue(Venue(desk)),
+    ]
 
 
 def _trading(handlers: Trading) -> list[Row]:
@@ -84,19 +96,19 @@ def _reading(handlers: Reading) -> list[Row]:
     key, public = Access.KEY, Access.PUBLIC
     return [
         Row("GET", "/order", key, handlers.order, "order", (), ("id", "client_order_id")),
-        Row("GET", "/orders", key, handlers.orders, "orders", (), _LIST),
-        Row("GET", "/active_orders", key, handlers.active_orders, "orders", (), _LIST),
+        Row("GET", "/orders", key, handlers.orders, "orders", (), _PAGES),
+        Row("GET", "/active_orders", key, handlers.active_orders, "orders", (), _PAGES),
         Row("GET", "/account", key, handlers.account, "account"),
         Row("GET", "/balances", key, handlers.balances, "balances"),
         Row("GET", "/position", key, handlers.position, "position", ("pair",)),
         Row("GET", "/active_positions", key, handlers.active_positions, "positions"),
-        Row("GET", "/fills", key, handlers.fills, "fills", (), _LIST),
+        Row("GET", "/fills", key, handlers.fills, "fills", (), _PAGES),
         Row("GET", "/pairs", public, handlers.all_pairs, "pairs"),
         Row("GET", "/depth", public, handlers.depth, "depth", ("pair",), ("limit",)),
-        Row("GET", "/trades", public, handlers.trades, "trades", ("pair",), ("start", "end", "limit")),
+        Row("GET", "/trades", public, handlers.trades, "trades", ("pair",), _PAGES[1:]),
         Row("GET", "/funding", public, handlers.funding, "funding", (), _LIST),
-        Row("GET", "/v1/funding_payments", key, handlers.funding_payments, "funding_payments", (), _LIST),
-        Row("GET", "/v1/liquidations", public, handlers.liquidations, "liquidations", (), _LIST),
+        Row("GET", "/v1/funding_payments", key, handlers.funding_payments, "funding_payments", (), _PAGES),
+        Row("GET", "/v1/liquidations", public, handlers.liquidations, "liquidations", (), _PAGES),
         Row("GET", "/time", public, handlers.time, "time"),
         Row("GET", "/ping", public, handlers.ping, "nothing"),
     ]
@@ -130,6 +142,54 @@ def _funds(handlers: Funds) -> list[Row]:
         Row("GET", "/withdrawals", key, handlers.withdrawals, "withdrawals", (), listed),
         Row("GET", "/deposits", key, handlers.deposits, "deposits", (), listed),
         Row("GET", "/v1/deposit_address", key, handlers.address, "deposit_address", ("asset",), ("network",)),
+    ]
+
+
+def _amending(handlers: Amending) -> list[Row]:
+    signed = Access.SIGNED
+    changes = ("id", "client_order_id", "qty", "price", "trigger_price", "recv_window")
+    return [
+        Row("POST", "/auth/amend", signed, handlers.amend, "order_and_account", ("timestamp",), changes),
+        Row(
+            "POST",
+            "/auth/margin_mode",
+            signed,
+            handlers.margin_mode,
+            "mode_and_account",
+            ("margin_mode", "timestamp"),
+            ("recv_window",),
+        ),
+        Row(
+            "POST",
+            "/auth/cancel_all_after",
+            signed,
+            handlers.cancel_all_after,
+            "timer",
+            ("timeout", "timestamp"),
+            ("recv_window",),
+        ),
+    ]
+
+
+def _history(handlers: History) -> list[Row]:
+    key = Access.KEY
+    return [
+        Row("GET", "/completed_orders", key, handlers.completed_orders, "orders", (), _PAGES),
+        Row("GET", "/cancelled_orders", key, handlers.cancelled_orders, "orders", (), _PAGES),
+        Row("GET", "/filled_orders", key, handlers.filled_orders, "orders", (), _PAGES),
+        Row("GET", "/triggers", key, handlers.triggers, "orders", (), _PAGES),
+        Row("GET", "/completed_positions", key, handlers.completed_positions, "closed_positions", (), _PAGES),
+    ]
+
+
+def _venue(handlers: Venue) -> list[Row]:
+    public = Access.PUBLIC
+    return [
+        Row("GET", "/assets", public, handlers.assets, "assets"),
+        Row("GET", "/globals", public, handlers.globals, "globals"),
+        Row("GET", "/status", public, handlers.status, "status"),
+        Row("GET", "/vault", public, handlers.vault, "vault"),
+        Row("GET", "/personal", Access.KEY, handlers.personal, "personal"),
     ]
 
 

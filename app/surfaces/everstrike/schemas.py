@@ -164,6 +164,10 @@ _ORDER: Final[Schema] = {
     "close_on_trigger": BOOLEAN,
     "customer_id": {"type": "string", "format": "uuid"},
     "client_order_id": {**_or_null({"type": "string"}), "description": OURS},
+    "self_match": {**_words(SELF_MATCHES), "description": OURS},
+    "trigger_direction": {**_or_null(_words(TRIGGER_DIRECTIONS)), "description": OURS},
+    "trail": {**_or_null(NUMBER), "description": OURS},
+    "trail_percent": {**_or_null(NUMBER), "description": OURS},
     "msg": {**_or_null({"type": "string"}), "description": "Why a cancelled order ended."},
     "is_liquidation": {**BOOLEAN, "description": "The exchange's own order, in a liquidation of the account."},
 }

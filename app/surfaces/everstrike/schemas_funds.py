@@ -23,7 +23,11 @@ _USD: Final[Schema] = {**or_null(NUMBER), "description": "By the index as of now
 _MSG: Final[Schema] = {**or_null(TEXT), "description": OURS + "Why it ended as it did."}
 
 PARAMETERS: Final[dict[str, Schema]] = {
-    "asset": {"type": "string", "maxLength": 16, "description": "Such as BTC. For /v1/liabilities/path USD by default."},
+    "asset": {
+        "type": "string",
+        "maxLength": 16,
+        "description": "Such as BTC. For /v1/liabilities/path USD by default.",
+    },
     "address": {"type": "string", "maxLength": ADDRESS_LENGTH_MAX, "description": "Where to pay."},
     "network": {
         "type": "string",

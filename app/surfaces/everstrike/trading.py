@@ -244,6 +244,9 @@ class Reply:
         """An order with the leverage that counts for it."""
         key = self._key
         leverage_e2 = views.leverage(exchange, key.account_id, self._pair.market_id)
+        if order.is_repeat:  # it may have been amended since
+            row = self._desk.queries.recent_order(order.order_id)
+            order.request = row.request if row is not None else order.request
         return order_of_placed(order, self._pair, key.customer_id, leverage_e2, now_ms)
 
     def to_account(self, events: list[Event], exchange: Exchange) -> Answer:

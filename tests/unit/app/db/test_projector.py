@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from app.candles import DAY_MS, INTERVALS, MINUTE_MS
@@ -18,7 +19,7 @@ from app.store import Store, open_store, rebuild
 from engine.order import OrderStatus, Side
 from exchange import views
 from exchange.commands import CancelOrder, Command, Deposit, PlaceOrder, Tick, UpdateIndexPrice
-from exchange.events import Cause, Event
+from exchange.events import Cause, Event, OrderAccepted, OrderAmended
 from exchange.exchange import Exchange
 from tests.proxy import Proxy
 from tests.small import BTC, NOW_MS, OPENED_SEQ, PERP, PRICE, SPOT, USD, FakeClock, opening, order, stream
@@ -60,11 +61,13 @@ async def test_rows_agree_with_the_core(settings: Settings, admin: Connection) -
     clock = FakeClock()
     told: list[tuple[int, int, list[Event]]] = []
     statuses: set[OrderStatus] = set()
+    changed: set[int] = set()
     async with open_store(settings, clock=clock) as store:
         store.listeners.add(lambda seq, time_ms, _, events: told.append((seq, time_ms, events)))
         await trade(store, clock, [*opening(), *stream(11, 1_500)])
         await store.projector.settle()
         exchange = store.exchange
+        accepted = {e.order_id: e.request for *_, events in told for e in events if isinstance(e, OrderAccepted)}
         for account_id, asset_id in itertools.product((1, 2, 3), (USD, BTC)):
             entries = [
                 entry for entry in await store.queries.ledger(account_id, limit=10**6) if entry.asset_id == asset_id
@@ -79,20 +82,27 @@ async def test_rows_agree_with_the_core(settings: Settings, admin: Connection) -
                 assert row.qty == row.filled + row.leaves
                 view = live.get(row.order_id)
                 if view is not None:
-                    assert (row.status, row.price, row.qty, row.leaves, row.filled, row.request) == (
+                    assert (row.status, row.price, row.qty, row.leaves, row.filled) == (
                         view.status,
                         view.price,
                         view.qty,
                         view.leaves,
                         view.filled,
-                        view.request,
                     )
+                    first = view.request  # the core keeps it as it was before amendments
+                    asked = msgspec.structs.replace(
+                        row.request, qty=first.qty, price=first.price, trigger_price=first.trigger_price
+                    )
+                    assert asked == first
             filled: dict[int, int] = defaultdict(int)
             for fill in await store.queries.fills(account_id, limit=10**6):
                 filled[fill.order_id] += fill.qty
             assert filled == {row.order_id: row.filled for row in stored if row.filled}
             statuses |= {row.status for row in stored}
+            changed |= {row.order_id for row in stored if row.request != accepted[row.order_id]}
         assert {OrderStatus.ACTIVE, OrderStatus.CANCELLED, OrderStatus.COMPLETED} <= statuses
+        assert changed == {event.order_id for *_, events in told for event in events if isinstance(event, OrderAmended)}
+        assert changed
     rows = await tables(admin)
     kinds = [type(event).__name__ for _, _, events in told for event in events]
     assert kinds.count("Traded") == len(rows["trades"]) > 100
