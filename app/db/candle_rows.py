@@ -41,10 +41,9 @@ _PRICES: Final = "found.basis, found.subject_id, open_ms, open, high, low, close
 _NEWEST: Final = f"{_SOME} {MINUTE_MS} AND open_ms < $3 ORDER BY open_ms DESC LIMIT 1) found"
 _MINUTES: Final = f"{_SOME} {MINUTE_MS} AND open_ms >= $3 ORDER BY open_ms LIMIT {DAY_MINUTES}) found"
 _RECENT: Final = f"SELECT found.* {_SOME} $4 AND open_ms >= $3 ORDER BY open_ms LIMIT {2 * HOUR_MS // MINUTE_MS}) found"
-_CLOSES: Final = (
-    "SELECT found.basis, found.subject_id, open_ms, close"
-    f" {_SOME} {HOUR_MS} AND open_ms >= $3 ORDER BY open_ms LIMIT {VOLATILITY_HOURS + 2}) found"
-)
+_HOURS: Final = f"SELECT found.basis, found.subject_id, open_ms, close {_SOME} {HOUR_MS}"
+_NEWEST_HOUR: Final = f"{_HOURS} AND open_ms < $3 ORDER BY open_ms DESC LIMIT 1) found"
+_LATER_HOURS: Final = f"{_HOURS} AND open_ms >= $3 ORDER BY open_ms LIMIT {VOLATILITY_HOURS + 2}) found"
 _TRADES: Final = (
     "SELECT market_id, found.price FROM unnest($1::bigint[]) AS given (market_id), LATERAL (SELECT price FROM trades"
     " WHERE trades.market_id = given.market_id ORDER BY time_ms DESC, seq DESC, index DESC OFFSET 1 LIMIT 1) found"
@@ -82,8 +81,10 @@ async def restore(connection: Connection, time_ms: int) -> Statistics:
     statistics.recall_minutes(candle_from(dict(row)) for row in rows)
     rows = await connection.fetch(_RECENT, *given, minute_ms, SLOT_MS)
     statistics.recall_slots(candle_from(dict(row)) for row in rows)
-    for row in await connection.fetch(_CLOSES, *given, minute_ms - (VOLATILITY_HOURS + 2) * HOUR_MS):
-        statistics.recall_hour(*row)
+    hours_ms = open_of(time_ms, HOUR_MS) - (VOLATILITY_HOURS + 1) * HOUR_MS
+    for query in (_NEWEST_HOUR, _LATER_HOURS):
+        for row in await connection.fetch(query, *given, hours_ms):
+            statistics.recall_hour(*row)
     markets = [subject_id for basis, subject_id in subjects if basis == Basis.LAST.value]
     for market_id, price in await connection.fetch(_TRADES, markets):
         statistics.series(Basis.LAST.value, market_id).close_before = price

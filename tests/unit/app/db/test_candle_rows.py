@@ -1,8 +1,11 @@
 """Candles in the database: beside the naive twin over everything that happened, across starts, losses and rebuilds."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from random import Random
 
 import pytest
@@ -21,6 +24,7 @@ from exchange.commands import Command, PlaceOrder, Tick, UpdateIndexPrice
 from exchange.events import Event, IndexPriceChanged, MarkPriceChanged, Traded
 from tests.property import naive_candles as naive
 from tests.property.naive_candles import Price
+from tests.simulation.life import Life, read_journal
 from tests.small import NOW_MS, PERP, PRICE, SPOT, FakeClock, opening, stream
 
 SERIES = ((Basis.LAST, PERP), (Basis.LAST, SPOT), (Basis.MARK, PERP), (Basis.INDEX, 1))
@@ -175,7 +179,7 @@ async def test_slots_go_after_two_days_and_quiet_prices_stay(settings: Settings,
         await live(store, clock, dice, commands[:200], (900, 61_000))
         # Late in the minute two days after the last price: its slots stay.
         end_ms = open_of(recorder.prices[Basis.INDEX, 1][-1].time_ms, MINUTE_MS) + SLOTS_KEPT_MS + 59_000
-        for now_ms in (end_ms - DAY_MS, end_ms, end_ms + 3_000, end_ms + 5 * DAY_MS, end_ms + 5 * DAY_MS + 20_000):
+        for now_ms in (end_ms - DAY_MS, end_ms, end_ms + 3_000, end_ms + 15 * DAY_MS, end_ms + 15 * DAY_MS + 20_000):
             clock.now_ms = now_ms
             await store.sequencer.submit(Tick())
             await store.projector.settle()
@@ -199,6 +203,9 @@ async def test_slots_go_after_two_days_and_quiet_prices_stay(settings: Settings,
                 day = store.queries.statistics.day(basis, subject_id)
                 assert day is not None
                 assert tuple(day) == naive.day(prices, clock())
+            if basis is not Basis.MARK:
+                value = store.queries.statistics.volatility(basis, subject_id)
+                assert value == pytest.approx(naive.volatility(prices, clock()))
         said = readings(store.queries.statistics)
     written = await rows_of(admin)
     await rebuild(settings)
@@ -271,3 +278,20 @@ async def test_a_database_of_before_keeps_its_candles(settings: Settings, admin:
         for key in twin:
             if key[2] >= MINUTE_MS:
                 assert after[key] == twin[key], key
+
+
+@pytest.mark.spec("CHART-008")
+async def test_the_last_funding_rates_come_back(settings: Settings) -> None:
+    journal = io.BytesIO()
+    Life(1, 6_000, journal).run()
+    journal.seek(0)
+    clock = FakeClock(0)
+    async with open_store(settings, clock=clock) as store:
+        for clock.now_ms, group in groupby(read_journal(journal), key=itemgetter(0)):
+            await asyncio.gather(*[store.sequencer.submit(one) for _, one in group])
+        rates = dict(store.queries.statistics.funding_rates)
+        hours = {market_id: await store.queries.funding(market_id, limit=1) for market_id in rates}
+        assert rates == {market_id: rows[0].rate_e12 for market_id, rows in hours.items()}
+        assert any(rates.values())
+    async with open_store(settings, clock=clock) as store:
+        assert store.queries.statistics.funding_rates == rates
