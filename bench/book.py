@@ -11,8 +11,8 @@ import time
 
 from lightmatchingengine.lightmatchingengine import LightMatchingEngine
 
-from bench import report, stream
-from bench.stream import CANCEL, Operation
+from bench import order_stream, report
+from bench.order_stream import CANCEL, Operation
 from engine.book import Book
 from engine.matching import cross
 from engine.order import Order, SelfMatch
@@ -57,7 +57,7 @@ def run_theirs(engine: LightMatchingEngine, operations: list[Operation]) -> int:
     return trades
 
 
-def timed_ours(given: stream.Stream) -> tuple[float, int, int]:
+def timed_ours(given: order_stream.Stream) -> tuple[float, int, int]:
     """One round: seconds, trades, orders left."""
     book = Book()
     run_ours(book, given.filling)
@@ -67,7 +67,7 @@ def timed_ours(given: stream.Stream) -> tuple[float, int, int]:
     return time.perf_counter() - start, trades, len(book.orders)
 
 
-def timed_theirs(given: stream.Stream) -> tuple[float, int, int]:
+def timed_theirs(given: order_stream.Stream) -> tuple[float, int, int]:
     """One round: seconds, trades, orders left."""
     engine = LightMatchingEngine()
     run_theirs(engine, given.filling)
@@ -82,7 +82,7 @@ def timed_theirs(given: stream.Stream) -> tuple[float, int, int]:
 
 def measure(resting: int, spread_ticks: int, *, rounds: int, operations: int) -> dict[str, report.Value]:
     """Interleave rounds of both on one stream. Both must end with the same trades and the same orders."""
-    given = stream.make(resting=resting, operations=operations, spread_ticks=spread_ticks)
+    given = order_stream.make(resting=resting, operations=operations, spread_ticks=spread_ticks)
     ours, theirs = [], []
     trades = 0
     for _ in range(rounds):

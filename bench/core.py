@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from app import compiled
-from bench import report, stream
+from bench import order_stream, report
 
 ROUNDS = 5
 OPERATIONS = 60_000
@@ -34,7 +34,7 @@ def child() -> None:
     from bench.core_stream import commands, listed
     from engine.book import Book
 
-    given = stream.make(resting=RESTING, operations=OPERATIONS, spread_ticks=SPREAD_TICKS)
+    given = order_stream.make(resting=RESTING, operations=OPERATIONS, spread_ticks=SPREAD_TICKS)
     book = Book()
     run_ours(book, given.filling)
     gc.collect()

@@ -1,6 +1,6 @@
 """A book's stream as commands for a whole exchange: accounts with money behind every order."""
 
-from bench.stream import CANCEL, MID, Operation
+from bench.order_stream import CANCEL, MID, Operation
 from engine.order import Side
 from exchange.commands import (
     CancelOrder,
