@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.auth import Scope, sign
 from app.surfaces.evermark.liabilities import SIGNED_PREFIX
-from app.surfaces.everstrike.schemas import PARAMETERS
+from app.surfaces.everstrike.described import PARAMETERS
 from tests.contract.documents import conforms, document
 from tests.venue import PAIR, Client, Venue
 
@@ -35,11 +35,20 @@ OPERATIONS = [
     ("POST", "/leverage"),
     ("POST", "/fund"),
     ("POST", "/draw"),
+    ("POST", "/auth/amend"),
+    ("POST", "/auth/margin_mode"),
+    ("POST", "/auth/cancel_all_after"),
     ("POST", "/auth/withdraw"),
     ("POST", "/auth/withdraw/cancel"),
     ("GET", "/order"),
     ("GET", "/orders"),
     ("GET", "/active_orders"),
+    ("GET", "/completed_orders"),
+    ("GET", "/cancelled_orders"),
+    ("GET", "/filled_orders"),
+    ("GET", "/triggers"),
+    ("GET", "/completed_positions"),
+    ("GET", "/personal"),
     ("GET", "/account"),
     ("GET", "/balances"),
     ("GET", "/position"),
@@ -48,6 +57,12 @@ OPERATIONS = [
     ("GET", "/deposits"),
     ("GET", "/withdrawals"),
     ("GET", "/v1/deposit_address"),
+    ("GET", "/assets"),
+    ("GET", "/globals"),
+    ("GET", "/status"),
+    ("GET", "/vault"),
+    ("GET", "/ticker"),
+    ("GET", "/ohlcv"),
     ("GET", "/pairs"),
     ("GET", "/depth"),
     ("GET", "/trades"),
