@@ -1,8 +1,8 @@
 """Every table. `alembic/` brings a database to this shape; a test holds the two together.
 
-Four kinds: *primary* (users, keys, journal, incidents: every backup needs them), *derived and costly* (snapshots, the custody's
-cursor), *projections*, which the projector writes behind the journal and can make again from it, and *the simulated chain*,
-which is the outside world and no part of the exchange.
+Four kinds: *primary* (users, people and what is theirs, keys, journal, incidents: every backup needs them), *derived and
+costly* (snapshots, the custody's cursor), *projections*, which the projector writes behind the journal and can make again
+from it, and *the simulated chain*, which is the outside world and no part of the exchange.
 
 Types: prices, quantities, ids, seqs and times are BIGINT, since exchange/limits.py bounds them far below 2^63 (PRICE_MAX,
 QTY_MAX 10^15). Money is NUMERIC(60, 0), whole units of 10^-8: one transfer may be 10^18 (MONEY_MAX), balances add such up,
@@ -74,6 +74,132 @@ api_keys: Final = Table(
     _big("created_ms"),
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
+)
+
+people: Final = Table(
+    "people",  # users who log in; others are an operator's, with API keys only
+    metadata,
+    Column("owner_id", BigInteger, ForeignKey("users.owner_id"), primary_key=True, autoincrement=False),
+    Column("email", Text, nullable=False, unique=True),  # lower case
+    Column("password_hash", Text, nullable=False),  # Argon2id, with its parameters and salt
+    _big("password_ms"),  # when it was set
+    _small("level"),  # of verification, app/people/levels.toml
+    Column("has_allow_list", Boolean, nullable=False),
+    Column("totp_secret", LargeBinary),  # encrypted; none: off
+    Column("totp_pending", LargeBinary),  # encrypted; shown, not confirmed yet
+    _big("totp_step"),  # the last one that a code was taken of: none up to it counts again
+    _big("created_ms"),
+)
+
+signups: Final = Table(
+    "signups",  # not confirmed yet
+    metadata,
+    Column("signup_id", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _big("created_ms"),
+    _big("expires_ms"),
+    Index("ix_signups_expires_ms", "expires_ms"),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("people.owner_id"), nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    _big("created_ms"),
+    _big("used_ms"),
+    _big("expires_ms"),
+    _big("step_up_ms"),  # stepped up until then
+    Column("ended_ms", BigInteger),
+    Column("ending", Text),  # Ending in app/people/sessions.py
+)
+
+refresh_tokens: Final = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),  # SHA-256 of 256 random bits
+    Column("session_id", Text, ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False, index=True),
+    _big("created_ms"),
+    _big("expires_ms"),
+    Column("used_ms", BigInteger),  # once only: a second time ends the session
+)
+
+mail_codes: Final = Table(
+    "mail_codes",
+    metadata,
+    Column("code_id", Text, primary_key=True),
+    Column("owner_id", BigInteger, ForeignKey("people.owner_id"), nullable=False),
+    Column("purpose", Text, nullable=False),  # Purpose in app/people/codes.py
+    Column("subject", Text, nullable=False),  # what it is for, where that is one of many
+    Column("code_hash", LargeBinary, nullable=False),  # keyed: six digits are soon tried
+    Column("attempts", Integer, nullable=False),
+    _big("created_ms"),
+    _big("expires_ms"),
+    Column("used_ms", BigInteger),
+    Index("ix_mail_codes_owner_id_purpose", "owner_id", "purpose"),
+    Index("ix_mail_codes_expires_ms", "expires_ms"),
+)
+
+recovery_codes: Final = Table(
+    "recovery_codes",
+    metadata,
+    Column("owner_id", BigInteger, ForeignKey("people.owner_id"), primary_key=True, autoincrement=False),
+    Column("code_hash", LargeBinary, primary_key=True),  # keyed
+    Column("used_ms", BigInteger),
+)
+
+lockouts: Final = Table(
+    "lockouts",
+    metadata,
+    Column(
+        "name_hash", LargeBinary, primary_key=True
+    ),  # of an e-mail address, whether somebody has it or not, or of an IP address
+    Column("failures", Integer, nullable=False),
+    _big("until_ms"),
+    _big("changed_ms"),
+)
+
+sub_accounts: Final = Table(
+    "sub_accounts",
+    metadata,
+    _big("account_id", key=True),
+    Column("owner_id", BigInteger, ForeignKey("users.owner_id"), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    _big("created_ms"),
+)
+
+withdrawal_addresses: Final = Table(
+    "withdrawal_addresses",
+    metadata,
+    Column("address_id", BigInteger, primary_key=True, autoincrement=True),
+    Column("owner_id", BigInteger, ForeignKey("people.owner_id"), nullable=False, index=True),
+    Column("asset", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    _big("created_ms"),
+    _big("usable_ms"),  # from then on
+    Column("removed_ms", BigInteger),
+)
+
+notices: Final = Table(
+    "notices",
+    metadata,
+    Column("notice_id", BigInteger, primary_key=True, autoincrement=True),
+    Column("owner_id", BigInteger, ForeignKey("people.owner_id"), nullable=False),
+    _big("account_id"),  # 0: of the owner, no account's
+    Column("kind", Text, nullable=False),  # Kind in app/people/notices.py
+    Column("key", Text, nullable=False),  # what it is about: one notice for each
+    Column("words", Text, nullable=False),
+    _big("created_ms"),
+    Column("read_ms", BigInteger),
+    Index("uq_notices_key", "owner_id", "key", unique=True),
+    Index("ix_notices_owner_id_notice_id", "owner_id", "notice_id"),
 )
 
 journal: Final = Table(
