@@ -142,7 +142,8 @@ class AccountLimits:
 
         Raises: Denied.
         """
-        if isinstance(command, PlaceOrder | AmendOrder):
+        # One type after the other: a union is made anew with each call, and an order is the first.
+        if isinstance(command, PlaceOrder) or isinstance(command, AmendOrder):  # noqa: SIM101
             self._take(command.account_id, 1, is_cancel=False)
         elif isinstance(command, PlaceBatch):
             self._take(command.account_id, len(command.orders), is_cancel=False)
