@@ -53,22 +53,8 @@ class OpenPayments:
     def deposit(self, event: DepositRecorded | DepositSettled, seq: int, time_ms: int) -> StoredDeposit:
         """The deposit as the event leaves it."""
         before = self._deposits.pop(event.deposit_id, None)
-        row = StoredDeposit(
-            event.deposit_id,
-            event.account_id,
-            event.asset_id,
-            event.amount,
-            event.fee,
-            event.address,
-            event.transaction,
-            event.source,
-            event.reference,
-            event.status,
-            event.note,
-            before.created_ms if before is not None else time_ms,
-            time_ms,
-            seq,
-        )
+        created_ms = before.created_ms if before is not None else time_ms
+        row = stored_deposit(event, created_ms, seq=seq, time_ms=time_ms)
         if event.status is not DepositStatus.COMPLETED:
             self._deposits[event.deposit_id] = row
         return row
@@ -95,6 +81,28 @@ class OpenPayments:
         if event.status not in ENDED:
             self._withdrawals[event.withdrawal_id] = row
         return row
+
+
+def stored_deposit(
+    event: DepositRecorded | DepositSettled, created_ms: int, *, seq: int, time_ms: int
+) -> StoredDeposit:
+    """The row of a deposit as an event leaves it."""
+    return StoredDeposit(
+        event.deposit_id,
+        event.account_id,
+        event.asset_id,
+        event.amount,
+        event.fee,
+        event.address,
+        event.transaction,
+        event.source,
+        event.reference,
+        event.status,
+        event.note,
+        created_ms,
+        time_ms,
+        seq,
+    )
 
 
 async def write(

@@ -9,13 +9,14 @@ from typing import Final, final
 
 import msgspec
 
+from app.db.payment_rows import stored_deposit
 from app.db.rows import StoredOrder
 from app.stream import messages
 from app.stream.messages import private_message
-from app.stream.payments import deposit_json, withdrawal_json
 from app.stream.ring import Entry, Ring
 from app.surfaces.everstrike.answers import Json, balance_json, fill_of_trade, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pairs
+from app.surfaces.everstrike.payments import Dollars, deposit_json, withdrawal_json
 from app.wire import amount
 from engine.order import OrderStatus
 from exchange import views
@@ -107,7 +108,7 @@ class Teller:
                     positions[event.market_id] = None
             elif isinstance(event, DepositRecorded | DepositSettled | WithdrawalAdvanced):
                 if event.account_id in self._ring and not event.is_repeat:
-                    self._pay(self._sheet(sheets, event.account_id, seq, time_ms), event)
+                    self._pay(self._sheet(sheets, event.account_id, seq, time_ms), event, exchange)
             elif isinstance(event, WithdrawalRequested):
                 if event.account_id in self._ring:
                     self._sheet(sheets, event.account_id, seq, time_ms)
@@ -180,9 +181,7 @@ class Teller:
             order.leaves = event.leaves
             order.qty = order.filled + event.leaves
         elif isinstance(event, OrderAmended):
-            order.qty, order.leaves, order.price = event.qty, event.leaves, event.price
-            if event.trigger_price:
-                order.trigger_price = event.trigger_price
+            order.amend(qty=event.qty, leaves=event.leaves, price=event.price, trigger_price=event.trigger_price)
         else:
             category = messages.ORDER_TRIGGERED
             order.qty, order.leaves, order.price = order.filled + event.qty, event.qty, event.price
@@ -236,15 +235,23 @@ class Teller:
 
     # --- money in and out --------------------------------------------------------------------------------------------
 
-    def _pay(self, sheet: Sheet, event: DepositRecorded | DepositSettled | WithdrawalAdvanced) -> None:
+    def _pay(
+        self, sheet: Sheet, event: DepositRecorded | DepositSettled | WithdrawalAdvanced, exchange: Exchange
+    ) -> None:
         customer_id = self._customer_of(sheet.account_id)
         symbol = self._pairs.symbol(event.asset_id)
+        usd = Dollars(exchange, self._pairs)
         if isinstance(event, WithdrawalAdvanced):
             if event.status is WithdrawalStatus.SUCCEEDED:
-                found = withdrawal_json(event, symbol, customer_id, sheet.time_ms)
+                withdrawal = views.withdrawal(exchange, event.withdrawal_id)
+                assert withdrawal is not None, "a withdrawal stays"
+                found = withdrawal_json(event, symbol, customer_id, withdrawal.requested_ms, usd)
                 sheet.say(messages.WITHDRAWAL_COMPLETED, None, {**found, "withdrawal": found})
             return
-        found = deposit_json(event, symbol, customer_id, sheet.time_ms)
+        deposit = views.deposit(exchange, event.reference)
+        assert deposit is not None, "a deposit stays"
+        row = stored_deposit(event, deposit.recorded_ms, seq=sheet.seq, time_ms=sheet.time_ms)
+        found = deposit_json(row, symbol, customer_id, usd)
         if isinstance(event, DepositRecorded):
             sheet.say(messages.DEPOSIT_ADDED, None, {**found, "deposit": found})
         elif event.status is DepositStatus.COMPLETED:

@@ -4,16 +4,20 @@ The same journal makes the same messages, so a client that resumes does not see 
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final
+
+import msgspec
 
 from app import snapshots
 from app.db.connect import Connection, connect
 from app.db.rows import StoredOrder
 from app.journal import EMPTY, UNREACHABLE, Head, read, skipped_seqs
-from app.stream.private import CustomerOf, Teller
+from app.stream.private import CustomerOf, FindOrder, Teller
 from app.stream.ring import Ring
 from app.surfaces.everstrike.pairs import Pairs
 from exchange import views
+from exchange.commands import PlaceOrder
 from exchange.exchange import Exchange
 
 COMMANDS: Final = 10_000
@@ -21,19 +25,30 @@ COMMANDS: Final = 10_000
 REPLAY_MAX: Final = 150_000
 """How many are played at most, from a snapshot on: a start is not to take much longer for it."""
 
+_decode: Final = msgspec.msgpack.Decoder(PlaceOrder).decode
 _log = logging.getLogger(__name__)
 
 
 async def refill(
-    ring: Ring, url: str, *, until: int, account_ids: set[int], pairs: Pairs, customer_of: CustomerOf
+    ring: Ring,
+    url: str,
+    *,
+    until: int,
+    account_ids: set[int],
+    pairs: Pairs,
+    find_order: FindOrder,
+    customer_of: CustomerOf,
 ) -> None:
-    """Fill an empty ring with what the last commands up to `until` told these accounts. Without success it stays empty."""
+    """Fill an empty ring with what the last commands up to `until` told these accounts. Without success it stays empty.
+
+    `find_order` gives orders that are open as of `until`.
+    """
     if not until or not account_ids:
         return
     try:
         connection = await connect(url)
         try:
-            await _refill(connection, ring, until, account_ids, pairs, customer_of)
+            await _refill(connection, ring, until, account_ids, pairs, find_order, customer_of)
         finally:
             await connection.close(timeout=5)
     except (snapshots.SnapshotBad, AssertionError, *UNREACHABLE) as error:
@@ -42,7 +57,13 @@ async def refill(
 
 
 async def _refill(
-    connection: Connection, ring: Ring, until: int, account_ids: set[int], pairs: Pairs, customer_of: CustomerOf
+    connection: Connection,
+    ring: Ring,
+    until: int,
+    account_ids: set[int],
+    pairs: Pairs,
+    find_order: FindOrder,
+    customer_of: CustomerOf,
 ) -> None:
     exchange, head = await _start(connection, until)
     first = max(head.seq, until - COMMANDS) + 1
@@ -56,7 +77,8 @@ async def _refill(
                 break
             if seq >= first and not is_telling:
                 is_telling = True
-                orders.update(_open_orders(exchange, account_ids))
+                requests = await _requests(connection, exchange, account_ids, find_order)
+                orders.update(open_orders(exchange, account_ids, requests))
                 for account_id in account_ids:
                     ring.follow(account_id, seq - 1, with_extras=True)
             if seq in skipped:
@@ -83,13 +105,27 @@ async def _start(connection: Connection, until: int) -> tuple[Exchange, Head]:
     return await snapshots.load(connection, header), header.head
 
 
-def _open_orders(exchange: Exchange, account_ids: set[int]) -> dict[int, StoredOrder]:
-    """The accounts' open orders as the projector would have them."""
+async def _requests(
+    connection: Connection, exchange: Exchange, account_ids: set[int], find_order: FindOrder
+) -> dict[int, PlaceOrder]:
+    """What was asked for with the accounts' open orders last: amendments are in the records only."""
+    order_ids = {view.order_id for account_id in account_ids for view in views.orders(exchange, account_id)}
+    found = {order_id: order.request for order_id in order_ids if (order := find_order(order_id)) is not None}
+    rows = await connection.fetch(
+        "SELECT order_id, request FROM orders WHERE order_id = ANY($1)", list(order_ids - found.keys())
+    )
+    found.update((row["order_id"], _decode(row["request"])) for row in rows)
+    return found
+
+
+def open_orders(
+    exchange: Exchange, account_ids: set[int], requests: Mapping[int, PlaceOrder]
+) -> dict[int, StoredOrder]:
+    """The accounts' open orders as the projector has them."""
     found = {}
     for account_id in account_ids:
         for view in views.orders(exchange, account_id):
-            request = view.request
-            is_trailing = bool(request.trail or request.trail_ppm)
+            request = requests.get(view.order_id, view.request)
             found[view.order_id] = StoredOrder(
                 view.order_id,
                 view.account_id,
@@ -100,7 +136,7 @@ def _open_orders(exchange: Exchange, account_ids: set[int]) -> dict[int, StoredO
                 view.qty,
                 view.leaves,
                 view.filled,
-                request.trigger_price if is_trailing else view.trigger_price,
+                request.trigger_price,
                 None,
                 None,
                 request,

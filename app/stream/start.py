@@ -26,6 +26,7 @@ async def streaming(store: Store, desk: Desk, rows: Iterable[Row], settings: Set
             until=until,
             account_ids=store.identity.accounts(),
             pairs=desk.pairs,
+            find_order=store.projector.open_order,
             customer_of=hub.customer_of,
         )
         if store.sequencer.seq != until:  # somebody was quicker, and the ring has not heard of it

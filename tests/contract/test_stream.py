@@ -12,9 +12,18 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.auth import Scope
-from exchange.commands import Tick
-from tests.support.streams import Listener, Message, listening
-from tests.venue import PAIR, SPOT, Client, Venue
+from exchange.commands import (
+    AdvanceWithdrawal,
+    RecordDeposit,
+    RequestWithdrawal,
+    SettleDeposit,
+    Tick,
+    WithdrawalStatus,
+)
+from exchange.events import CancelReason, OrderCancelled, WithdrawalRequested
+from exchange.limits import MONEY_SCALE
+from tests.support.streams import Listener, Message, credentials, listening
+from tests.venue import PAIR, SPOT, USD, Client, Venue
 
 DOCUMENTED = ["depth", "ticker", "index", "ohlcv", "match", "trades", "liquidation"]
 ENVELOPE = {"code", "msg", "category", "pair", "result"}
@@ -47,18 +56,6 @@ def nothing_left(sam: Client, tess: Client) -> Iterator[None]:
         sides = ("SELL", "BUY") if size > 0 else ("BUY", "SELL")
         tess.order(side=sides[1], qty=abs(size), price=60_000)
         sam.order(side=sides[0], qty=abs(size), price=60_000)
-
-
-def credentials(venue: Venue, client: Client, **more: Any) -> dict[str, Any]:
-    """What the operation `auth` needs."""
-    timestamp = venue.stamp()
-    digest = hmac.new(client.secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).digest()
-    return {
-        "api_key": client.api_key,
-        "timestamp": timestamp,
-        "signature": base64.b64encode(digest).decode(),
-        **more,
-    }
 
 
 # --- messages ----------------------------------------------------------------------------------------------------------
@@ -336,6 +333,27 @@ def test_triggers_and_their_ends(listener: Listener, sam: Client, tess: Client, 
     assert refused.json()["result"]["order"]["status"] == "UNTRIGGERED"
 
 
+@pytest.mark.spec("STREAM-044")
+def test_money_that_comes_and_goes(venue: Venue, listener: Listener, sam: Client) -> None:
+    listener.ask("auth_api", sam.api_key)
+    venue.submit(RecordDeposit("USD0xabc", sam.account_id, USD, 5 * MONEY_SCALE, "addr", "0xabc", "from"))
+    venue.submit(RecordDeposit("USD0xabc", sam.account_id, USD, 5 * MONEY_SCALE, "addr", "0xabc", "from"))
+    venue.submit(SettleDeposit("USD0xabc", False, "never confirmed"))
+    venue.submit(SettleDeposit("USD0xabc", True))
+    venue.submit(SettleDeposit("USD0xabc", True))
+    asked = venue.submit(RequestWithdrawal("out", sam.account_id, USD, 3 * MONEY_SCALE, "there", is_confirmed=True))
+    withdrawal_id = next(event.withdrawal_id for event in asked if isinstance(event, WithdrawalRequested))
+    venue.submit(AdvanceWithdrawal(withdrawal_id, WithdrawalStatus.PROCESSING))
+    venue.submit(AdvanceWithdrawal(withdrawal_id, WithdrawalStatus.SUCCEEDED, "0xdef"))
+    told = listener.rest()
+    assert [message["category"] for message in told] == ["deposit_added", "deposit_completed", "withdrawal_completed"]
+    added, completed, withdrawn = (message["result"] for message in told)
+    assert (added["status"], added["qty"], added["id"]) == ("PENDING", 5, "USD0xabc")
+    assert completed["deposit"] == {name: value for name, value in completed.items() if name != "deposit"}
+    assert completed["deposit"] in sam.get("/deposits").json()["result"]
+    assert withdrawn["withdrawal"] in sam.get("/withdrawals").json()["result"]
+
+
 @pytest.mark.spec("STREAM-045", "STREAM-046")
 def test_what_was_told_is_the_account_to_the_last_field(
     venue: Venue, listener: Listener, sam: Client, tess: Client
@@ -471,3 +489,31 @@ def test_commands_keep_the_order_of_their_messages(venue: Venue, listener: Liste
         assert (answer["code"], answer["id"]) == (200, number)
     told = [message["category"] for message in listener.heard if message["category"].startswith("order_")]
     assert told == ["order_added", "order_cancelled"] * 40
+
+
+# --- when something was missed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("STREAM-073")
+@pytest.mark.parametrize("is_fault", [False, True])
+def test_who_would_miss_something_is_told(venue: Venue, listener: Listener, sam: Client, is_fault: bool) -> None:
+    """A command out of turn is what the stream sees of a state that is made anew; an order that nobody knows is a fault of ours."""
+    listener.ask("auth_api", sam.api_key)
+    sam.order(price=58_000)
+    told = listener.rest()
+    event = OrderCancelled(2**60, sam.account_id, 1, 0, CancelReason.REQUESTED)
+
+    def missed() -> int:
+        seq = venue.store.sequencer.seq
+        venue.stream.hub.tell(seq if is_fault else seq + 1, venue.clock.now_ms, Tick(), [event])
+        return seq
+
+    seq = venue.call(missed)
+    code, reason = listener.closing()
+    assert code == (1011 if is_fault else 1012)
+    assert reason.endswith("anew.")
+    with listening(venue.url) as again:
+        again.ask("auth_api", {"api_key": sam.api_key, "since": told[-1]["seq"] - 1})
+        assert again.hear("error")["result"]["from_seq"] >= seq
+        sam.order(price=58_001)
+        assert again.hear("order_added")["result"]["order"]["price"] == 58_001

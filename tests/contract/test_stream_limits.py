@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.stream.client import Client as StreamClient
 from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
-from tests.support.streams import listening
+from tests.support.streams import credentials, listening
 from tests.venue import PAIR, SPOT, Client, Venue, running_venue
 
 DEFAULTS: Final = {"stream_connections": 10, "stream_messages_per_s": 20}
@@ -172,6 +172,58 @@ def test_a_ping_is_answered(strict: Venue) -> None:
     gone(strict)
     with listening(strict.url) as client:
         assert client.socket.ping(b"still there?").wait(10)
+
+
+@pytest.mark.spec("STREAM-063")
+def test_orders_have_the_limits_of_rest(strict: Venue, owner: Client) -> None:
+    gone(strict)
+    order = {"pair": PAIR, "side": "BUY", "qty": 0.001, "price": 59_000, "is_test": True}
+    with listening(strict.url, source_address=("127.0.0.8", 0)) as client:
+        assert client.ask("auth", credentials(strict, owner))["category"] == "authenticated"
+        for number in range(60):
+            client.say("order", order, id=number)
+        answers = [client.hear("response") for _ in range(60)]
+        assert [(answer["code"], answer["id"]) for answer in answers] == [(200, number) for number in range(60)]
+        bulk = {"orders": [order] * 51}
+        assert client.ask("order_bulk", bulk)["result"]["reject"] == "INVALID_BATCH"
+    poor = strict.key(owner.account_id)
+
+    def empty() -> None:
+        key = strict.store.identity.find(poor.api_key)
+        assert key is not None
+        while not key.bucket.take(strict.clock.now_ms, 10_000):
+            pass
+        while not key.bucket.take(strict.clock.now_ms):
+            pass
+
+    with listening(strict.url, source_address=("127.0.0.9", 0)) as client:
+        client.ask("auth", credentials(strict, poor))
+        strict.call(empty)
+        refused = client.ask("order", order, id="late")
+        assert (refused["code"], refused["id"]) == (429, "late")
+
+
+@pytest.mark.spec("STREAM-063")
+def test_so_many_commands_may_wait(strict: Venue, owner: Client) -> None:
+    """While the journal takes its time, what waits is bounded."""
+    gone(strict)
+    order = {"pair": PAIR, "side": "BUY", "qty": 0.001, "price": 59_000}
+    messages = [json.dumps({"op": "order", "content": order, "id": number}).encode() for number in range(150)]
+    with listening(strict.url, source_address=("127.0.0.10", 0)) as client:
+        client.ask("auth", credentials(strict, owner))
+        near = client.socket.socket.getsockname()
+        found = strict.call(lambda: [item for item in strict.stream.hub.clients if item.socket.client == near])[0]
+
+        def take() -> None:
+            for message in messages:
+                strict.stream._take(found, message)
+
+        strict.call(take)
+        answers = [client.hear("response") for _ in messages]
+        refused = [answer for answer in answers if answer["code"] != 200]
+        assert [answer["id"] for answer in refused] == list(range(100, 150))
+        assert {answer["result"]["reject"] for answer in refused} == {"TOO_MANY_PENDING"}
+        assert client.ask("cancel_bulk", {"ids": []})["code"] == 200
 
 
 # --- slow readers ------------------------------------------------------------------------------------------------------

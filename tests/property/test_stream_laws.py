@@ -12,7 +12,7 @@ from app.db.projector import Projector
 from app.db.rows import StoredOrder
 from app.sequencer import Sequencer
 from app.stream.private import Sheet, Teller
-from app.stream.refill import _open_orders
+from app.stream.refill import open_orders
 from app.stream.ring import Ring
 from app.surfaces.everstrike.answers import Json, balance_json, order_of_view, position_json
 from app.surfaces.everstrike.pairs import Pairs
@@ -75,9 +75,10 @@ def payload(data: bytes) -> bytes:
     return data[4:] if data[1] == 126 else data[2:]
 
 
-def told(journal: io.BytesIO, standing: Standing, ring: Ring) -> Iterator[tuple[int, int, Command, list[Sheet]]]:
+def told(
+    journal: io.BytesIO, standing: Standing, ring: Ring, projector: Projector
+) -> Iterator[tuple[int, int, Command, list[Sheet]]]:
     """Play a journal as the running exchange does: the stream is told first, the projector behind it."""
-    projector = Projector("")
     teller = Teller(ring, Pairs(cast(Sequencer, standing)), projector.open_order, str)
     journal.seek(0)
     for seq, (time_ms, command) in enumerate(read_journal(journal), 1):
@@ -89,14 +90,16 @@ def told(journal: io.BytesIO, standing: Standing, ring: Ring) -> Iterator[tuple[
         yield seq, time_ms, command, sheets
 
 
-def compare(mirror: Mirror, exchange: Exchange, account_id: int, pairs: Pairs) -> None:
+def compare(mirror: Mirror, exchange: Exchange, account_id: int, pairs: Pairs, projector: Projector) -> None:
     """Hold a mirror against what REST says."""
-    open_orders = {}
+    resting = {}
     for view in views.orders(exchange, account_id):
-        found = order_of_view(view, pairs.of(view.market_id), str(account_id), [])
-        open_orders[str(found["id"])] = found
-    assert mirror.orders.keys() == open_orders.keys()
-    for order_id, found in open_orders.items():
+        row = projector.open_order(view.order_id)
+        assert row is not None
+        found = order_of_view(view, pairs.of(view.market_id), str(account_id), row.request, [])
+        resting[str(found["id"])] = found
+    assert mirror.orders.keys() == resting.keys()
+    for order_id, found in resting.items():
         known = json.loads(_encode(found))
         assert {name: known[name] for name in known.keys() - OWN_ORDER} == {
             name: mirror.orders[order_id][name] for name in known.keys() - OWN_ORDER
@@ -127,11 +130,11 @@ def journal(request: pytest.FixtureRequest) -> io.BytesIO:
 
 @pytest.mark.spec("STREAM-045")
 def test_what_is_told_is_what_rest_says(journal: io.BytesIO) -> None:
-    standing, ring = Standing(), Ring()
+    standing, ring, projector = Standing(), Ring(), Projector("")
     pairs = Pairs(cast(Sequencer, standing))
     mirrors: dict[int, Mirror] = {}
     categories: set[str] = set()
-    for seq, _, _, sheets in told(journal, standing, ring):
+    for seq, _, _, sheets in told(journal, standing, ring, projector):
         for sheet in sheets:
             mirror = mirrors.setdefault(sheet.account_id, Mirror())
             for entry in sheet.entries:
@@ -140,19 +143,20 @@ def test_what_is_told_is_what_rest_says(journal: io.BytesIO) -> None:
                 mirror.take(message)
         if seq % CHECK_EVERY == 0:
             for account in views.accounts(standing.exchange):
-                compare(mirrors.get(account.account_id, Mirror()), standing.exchange, account.account_id, pairs)
+                mirror = mirrors.get(account.account_id, Mirror())
+                compare(mirror, standing.exchange, account.account_id, pairs, projector)
     assert categories >= ENDS | {"order_amended", "order_triggered", "position_closed", "deposit_completed"}
 
 
 @pytest.mark.spec("STREAM-053")
 def test_a_journal_played_again_tells_the_same(journal: io.BytesIO) -> None:
     """From the middle, with the open orders taken from the state, as a start does it."""
-    standing, ring = Standing(), Ring()
+    standing, ring, projector = Standing(), Ring(), Projector("")
     orders: dict[int, StoredOrder] = {}
     later: Teller | None = None
     twin = Exchange()
     compared = 0
-    for seq, time_ms, command, sheets in told(journal, standing, ring):
+    for seq, time_ms, command, sheets in told(journal, standing, ring, projector):
         if later is None and seq == COMMANDS // 2:
             accounts = {account.account_id for account in views.accounts(standing.exchange)}
             journal_twin = io.BytesIO(journal.getvalue())
@@ -160,7 +164,9 @@ def test_a_journal_played_again_tells_the_same(journal: io.BytesIO) -> None:
                 twin.apply(told_before, then_ms)
                 if number == seq:
                     break
-            orders.update(_open_orders(twin, accounts))
+            resting = {view.order_id for one in accounts for view in views.orders(twin, one)}
+            requests = {one: row.request for one in resting if (row := projector.open_order(one)) is not None}
+            orders.update(open_orders(twin, accounts, requests))
             later = Teller(ring, Pairs(cast(Sequencer, standing)), orders.get, str, is_lasting=True)
         elif later is not None:
             again = later.tell(seq, time_ms, twin.apply(command, time_ms), twin)

@@ -1,5 +1,8 @@
 """A client of the stream for tests: asks, and waits for the message that it means."""
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +10,8 @@ from typing import Any, Final, final
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from tests.venue import Client, Venue
 
 WAIT_S: Final = 10.0
 
@@ -63,6 +68,18 @@ class Listener:
             goodbye = closed.rcvd
         assert goodbye is not None, "the connection ended without a goodbye"
         return goodbye.code, goodbye.reason
+
+
+def credentials(venue: Venue, client: Client, **more: Any) -> dict[str, Any]:
+    """What the operation `auth` needs."""
+    timestamp = venue.stamp()
+    digest = hmac.new(client.secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).digest()
+    return {
+        "api_key": client.api_key,
+        "timestamp": timestamp,
+        "signature": base64.b64encode(digest).decode(),
+        **more,
+    }
 
 
 @contextmanager
