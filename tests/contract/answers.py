@@ -11,15 +11,24 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import requests
 
 from app.auth import Scope
 from app.custody.simulated import SimulatedChain
 from app.db.connect import engine_for
+from app.auth import sign
+from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.db.migrate import migrate
+from app.db.secrets import master_key
+from app.history import NEWEST
+from app.proof import files
+from app.proof.publish import owner_names, prove
+from app.recovery import replay_to
 from app.settings import Settings
+from app.surfaces.evermark.liabilities import CLAIM_PATH, SIGNED_PREFIX, STATEMENT_PATH
 from app.surfaces.everstrike.examples import PATH, Examples
 from exchange.commands import Deposit
 from exchange.limits import MONEY_SCALE
@@ -33,9 +42,16 @@ FALL: Final = (59_700, 59_400, 59_100, 58_900, 58_800, 58_700, 58_640, 58_640)
 HOUR_MS: Final = 3_600_000
 BLOCK_MS: Final = 2_000
 CUSTOMER: Final = "5b0c2a52-7f0e-4f4f-9f57-3a8c56a3c2f1"
-STEADY: Final = {"customer_id": CUSTOMER, "seq": 1234, "is_compiled": True}
 ADDRESS: Final = "sim1c339fe070c2fa8501da7ee594275e2e68bccbbd856307c64"
 HASH: Final = "4bab" * 16
+STEADY: Final = {
+    "customer_id": CUSTOMER,
+    "seq": 1234,
+    "is_compiled": True,
+    # Where an account stands in the tree of liabilities depends on its owner's random id.
+    "index": 0,
+    "siblings": [{"sum": "1000000000", "hash": HASH}],
+}
 _SEQ_ID: Final = re.compile(r"\d+-\d+")
 _ADDRESS: Final = re.compile(r"sim1[0-9a-f]{48}")
 _HASH: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}")
@@ -106,7 +122,7 @@ def steady(value: Any) -> Any:
     return _ADDRESS.sub(ADDRESS, _HASH.sub(HASH, "1234-5" if _SEQ_ID.fullmatch(value) else value))
 
 
-def record(venue: Venue) -> Examples:
+def record(venue: Venue, settings: Settings) -> Examples:
     """Let some people trade, and ask everything."""
     recorder = Recorder()
     alice, bob, ivy = venue.client("alice"), venue.client("bob"), venue.client("ivy", is_isolated=True)
@@ -118,6 +134,7 @@ def record(venue: Venue) -> Examples:
     let_time_pass(venue, bob)
     read_markets(recorder, venue)
     read_history(recorder, venue, ivy, alice)
+    read_proof(recorder, venue, settings, alice)
     return dict(sorted(recorder.examples.items()))
 
 
@@ -236,6 +253,30 @@ def read_history(recorder: Recorder, venue: Venue, ivy: Client, alice: Client) -
     recorder.get(ivy, "/v1/funding_payments", pair=PAIR, limit=2)
 
 
+def read_proof(recorder: Recorder, venue: Venue, settings: Settings, alice: Client) -> None:
+    """What is owed, published on the way, and one account's path in it."""
+    asyncio.run(publish(settings))
+    recorder.public(venue, STATEMENT_PATH)
+    query = {"asset": "BTC", "timestamp": venue.stamp()}
+    text = urlencode(query)
+    headers = {"x-api-key": alice.api_key, "x-signature": sign(alice.secret.encode(), SIGNED_PREFIX + text.encode())}
+    answer = venue.http.get(f"{venue.url}{CLAIM_PATH}?{text}", headers=headers, timeout=30)
+    recorder.take("GET", CLAIM_PATH, {**query, "timestamp": venue.clock.now_ms}, answer)
+
+
+async def publish(settings: Settings) -> None:
+    """Write the proof of liabilities as it is now."""
+    assert settings.database_url is not None
+    connection = await connect(settings.database_url)
+    try:
+        found = await replay_to(connection, NEWEST)
+        owners = await owner_names(connection)
+    finally:
+        await connection.close()
+    key = master_key(settings.master_key, settings.data_dir, is_embedded=settings.is_embedded)
+    files.write(settings.data_dir, *prove(found, owners, key))
+
+
 def main() -> None:
     """Write the examples anew."""
     with tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
@@ -245,7 +286,7 @@ def main() -> None:
             asyncio.run(migrate(server.url()))
             settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
             with running_venue(settings) as venue:
-                text = json.dumps(record(venue), indent=1)
+                text = json.dumps(record(venue, settings), indent=1)
         finally:
             server.stop_blocking()
     PATH.write_text(text + "\n", "utf-8")
