@@ -15,11 +15,9 @@ from urllib.parse import urlencode
 
 import requests
 
-from app.auth import Scope
+from app.auth import Scope, sign
 from app.custody.simulated import SimulatedChain
-from app.db.connect import engine_for
-from app.auth import sign
-from app.db.connect import connect
+from app.db.connect import connect, engine_for
 from app.db.embedded import EmbeddedServer
 from app.db.migrate import migrate
 from app.db.secrets import master_key
@@ -259,7 +257,8 @@ def read_proof(recorder: Recorder, venue: Venue, settings: Settings, alice: Clie
     recorder.public(venue, STATEMENT_PATH)
     query = {"asset": "BTC", "timestamp": venue.stamp()}
     text = urlencode(query)
-    headers = {"x-api-key": alice.api_key, "x-signature": sign(alice.secret.encode(), SIGNED_PREFIX + text.encode())}
+    signature = sign(alice.secret.encode(), SIGNED_PREFIX + text.encode()).decode()
+    headers = {"x-api-key": alice.api_key, "x-signature": signature}
     answer = venue.http.get(f"{venue.url}{CLAIM_PATH}?{text}", headers=headers, timeout=30)
     recorder.take("GET", CLAIM_PATH, {**query, "timestamp": venue.clock.now_ms}, answer)
 
