@@ -110,7 +110,7 @@ def wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.spec("OPER-009")
+@pytest.mark.spec("OPER-009", "FUNDS-004", "FUNDS-009")
 def test_money_goes_in_and_out_on_the_command_line(data_dir: Path) -> None:
     bank = Bank(data_dir, **STILL)
     try:
@@ -145,6 +145,8 @@ def test_money_goes_in_and_out_on_the_command_line(data_dir: Path) -> None:
         assert "A payment that had arrived is gone" in bank.run("custody", "status", code=1)
         refused = bank.post("/auth/withdraw", asset="BTC", qty="0.05", address=make_address())
         assert (refused.status_code, refused.json()["result"]["reject"]) == (503, "WITHDRAWALS_CLOSED")
+        known = bank.post("/auth/withdraw", asset="BTC", qty="9", address=make_address(), client_withdrawal_id="large")
+        assert (known.status_code, known.json()["result"]["status"]) == (200, "SUCCEEDED")
         assert "Money comes and goes" in bank.run("custody", "resolve", "1", "--reason", "paid by hand")
         assert "2 transactions" not in bank.run("chain", "reorganise", "1")
         for arguments in (

@@ -184,8 +184,11 @@ async def test_an_incident_is_shown_and_resolved(bank: Bank) -> None:
     assert (await bank.custody()).trouble is None
     await chain.send(Payment("50-x", 50, "BTC", NAME, ONE, make_address()))
     await until(lambda: bank.office.counter.closed is not None)
+    number = await bank.withdraw("a")
     row = await bank.custody()
     assert row.is_closed
+    assert bank.status(number) == "SUBMITTED"
+    assert await bank.move(number, "cancel") == "CANCELLED"
     assert row.trouble == "The custody has a payment that this exchange never ordered. (50-x)"
     [incident] = row.incidents
     assert (incident.subject, incident.is_closing) == ("50-x", True)
