@@ -1,11 +1,12 @@
 """Where what happened meets who wants to know. One more listener of the sequencer, and the first: orders are still to be had as they were.
 
-Nothing here awaits, and what nobody wants costs a look. What is to be told is gathered while a batch is applied and goes out
-right after it, before the answers to its commands.
+Nothing here awaits, and what nobody wants costs a look. What is to be told is gathered while a batch is applied. Accounts are told right
+after it, before the answers to its commands; the public right after the answers.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast, final, get_args
 
@@ -57,6 +58,8 @@ PublicEvent: TypeAlias = (
 """What somebody may see of it who has no account in it."""
 IDLE_S: Final = 30.0
 """How long a client may be connected without a subscription and without a key."""
+TURN_S: Final = 0.005
+"""How long markets are told of in one go, give or take one of them."""
 LOOK_S: Final = 1.0
 """How often clients are looked after."""
 IDLE_WORDS: Final = "There was no subscription and no API key for 30 seconds."
@@ -84,6 +87,7 @@ class Hub:
         self._entries: dict[int, list[Entry]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False
+        self._is_telling = False
         self._is_awake = False
         self.clients: dict[Client, None] = {}
         self.idle_s = IDLE_S
@@ -319,25 +323,38 @@ class Hub:
         """Tell as soon as the batch is applied."""
         if not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._tell_all)
 
-    def _flush(self) -> None:
-        """Tell what is to be told now, and come again for what may wait."""
+    def _tell_all(self) -> None:
+        """Tell accounts at once: before the answers. Telling markets takes longer: it comes when the answers are out."""
         self._is_due = False
+        self._tell_accounts()
+        if self._dirty and not self._is_telling:
+            self._is_telling = True
+            self._loop.call_soon(self._tell_dirty)
+
+    def _tell_dirty(self) -> None:
+        """Tell what markets have to tell now, and come again for what may wait. Others have their turn in between."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tell_accounts()
+        start_s = time.monotonic()
         now_s = self._loop.time()
         next_s = 0.0
         for channel in list(self._dirty):
+            if time.monotonic() - start_s > TURN_S:
+                self._loop.call_soon(self._tell_dirty)
+                return
             again_s = channel.tell(now_s)
             if not again_s:
                 self._dirty.pop(channel, None)
-            elif not next_s or again_s < next_s:
+                continue
+            self._dirty[channel] = self._dirty.pop(channel)  # who is told later stands behind those who are told now
+            if not next_s or again_s < next_s:
                 next_s = again_s
+        self._is_telling = False
         if next_s:
-            self._timer = self._loop.call_at(next_s, self._flush)
+            self._timer = self._loop.call_at(next_s, self._tell_dirty)
 
     def _tell_accounts(self) -> None:
         gathered, self._entries = self._entries, {}

@@ -104,6 +104,29 @@ def test_twenty_messages_a_second(strict: Venue) -> None:
         assert (code, reason) == (1008, "You send more messages than you may, and do not slow down.")
 
 
+def test_nothing_stays_of_who_has_gone(strict: Venue, owner: Client) -> None:
+    """Whatever way they go: closed, aborted in the middle of a frame, or right after the upgrade."""
+    gone(strict)
+    for number in range(30):
+        with listening(strict.url, source_address=(f"127.0.1.{number}", 0)) as client:
+            client.say("sub_pair", PAIR)
+            client.say("sub", f"{PAIR}:ohlcv:1m:mark")
+            client.say("auth_api", owner.api_key)
+            if number % 3 == 0:
+                client.ask("status")
+            if number % 3 == 1:
+                client.socket.socket.sendall(b"\x81\xfe\x01")
+                client.socket.socket.shutdown(socket.SHUT_RDWR)
+    gone(strict)
+    hub, stream = strict.stream.hub, strict.stream
+
+    def left() -> list[int]:
+        return [len(hub._channels), len(hub._dirty), len(hub._watchers), len(hub._entries), len(stream._connections)]
+
+    assert strict.call(left) == [0, 0, 0, 0, 0]
+    assert owner.account_id in hub.ring
+
+
 @pytest.mark.spec("STREAM-007")
 def test_who_wants_nothing_is_let_go(strict: Venue, owner: Client) -> None:
     gone(strict)
