@@ -4,18 +4,24 @@ import io
 from collections import Counter
 from collections.abc import Iterable
 
+import alembic.command
 import pytest
+from sqlalchemy import Connection
 
+from app.db.connect import connect, engine_for
+from app.db.migrate import config_for
 from app.db.projector import Projector
 from app.db.rows import Ending, HeldPosition, StoredPosition
+from app.settings import Settings
+from app.store import open_store
 from engine.order import Side
 from exchange import views
-from exchange.commands import Command
+from exchange.commands import CancelOrders, Command
 from exchange.events import LossShared
 from exchange.exchange import Exchange
 from exchange.limits import FUND_ACCOUNT_ID
 from tests.simulation.life import Life, read_journal
-from tests.small import NOW_MS, PERP, PRICE, SPOT, opening, order
+from tests.small import NOW_MS, PERP, PRICE, SPOT, FakeClock, opening, order, stream
 from tests.support.tables import Table
 from tests.tables.test_tables import SCENARIOS
 
@@ -152,3 +158,55 @@ def test_whatever_ends_a_position_its_row_is_exact() -> None:
         endings.update(row.how for row in followed.ended)
     assert set(endings) == set(Ending), endings
     assert shared > 0
+
+
+TABLES = {
+    "orders": "order_id",
+    "fills": "seq, index, is_maker",
+    "ledger_entries": "seq, index",
+    "held_positions": "account_id, market_id",
+    "closed_positions": "seq, index",
+    "account_activity": "account_id",
+}
+
+
+async def written(url: str) -> dict[str, list[tuple[object, ...]]]:
+    connection = await connect(url)
+    try:
+        return {
+            table: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY {key}")]
+            for table, key in TABLES.items()
+        }
+    finally:
+        await connection.close()
+
+
+@pytest.mark.spec("PROJ-014")
+async def test_a_database_of_before_gets_its_positions(settings: Settings, database: str) -> None:
+    clock = FakeClock()
+    commands = [*opening(), *stream(3, 600)]
+    async with open_store(settings, clock=clock) as store:
+        for command in commands:
+            clock.now_ms += 100
+            await store.sequencer.submit(command)
+    before = await written(database)
+    assert len(before["closed_positions"]) > 5
+    assert any(row[2] for row in before["held_positions"])
+
+    def down(connection: Connection) -> None:
+        alembic.command.downgrade(config_for(connection), "0003")
+
+    engine = engine_for(database)
+    async with engine.begin() as connection:
+        await connection.run_sync(down)
+    await engine.dispose()
+    async with open_store(settings, clock=clock) as store:
+        clock.now_ms += 100
+        await store.sequencer.submit(CancelOrders(1))
+        await store.sequencer.submit(CancelOrders(2))
+        await store.sequencer.submit(CancelOrders(3))
+        await store.projector.settle()
+        after = await written(database)
+    for table in ("fills", "ledger_entries", "held_positions", "closed_positions"):
+        assert after[table] == before[table], table
+    assert [row[0] for row in after["orders"]] == [row[0] for row in before["orders"]]
