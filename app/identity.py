@@ -6,14 +6,14 @@ never logged, printed or sent to the database in the clear.
 
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
 from typing import Any, Final, final
 
 import msgspec
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.auth import Key, Scope
 from app.clock import Clock, wall_clock
@@ -23,6 +23,8 @@ from app.rate import Bucket
 
 SECRET_BYTES: Final = 32
 KEY_ID_BYTES: Final = 16
+
+AlsoWrite = Callable[[AsyncConnection, int], Awaitable[None]]
 
 
 class NameTaken(ValueError):
@@ -125,12 +127,14 @@ class Identity:
         """The user of a name."""
         return next((user for user in self._users.values() if user.name == name), None)
 
-    async def create_user(self, name: str) -> User:
-        """Add somebody. Raises: NameTaken."""
+    async def create_user(self, name: str, *, also: AlsoWrite | None = None) -> User:
+        """Add somebody, and what `also` writes for the owner's id, both or neither. Raises: NameTaken."""
         values = {"customer_id": uuid.uuid4(), "name": name, "created_ms": self._clock()}
         try:
             async with self._engine.begin() as connection:
                 row = (await connection.execute(insert(users).values(values).returning(users))).one()
+                if also is not None:
+                    await also(connection, row.owner_id)
         except IntegrityError:
             raise NameTaken(f"There is a user {name!r} already.") from None
         user = self._users[row.owner_id] = _user(row)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar, final
 from urllib.parse import urlsplit
@@ -12,7 +12,8 @@ from exchange.limits import BATCH_ORDERS_MAX
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
 Custody: TypeAlias = Literal["simulated", "none"]
-Confirmation: TypeAlias = Literal["none", "operator"]
+Confirmation: TypeAlias = Literal["none", "email", "operator"]
+MailKind: TypeAlias = Literal["console", "smtp", "none"]
 
 INSURANCE_SEED_MAX: Final = 10**10
 DIGITS_MAX: Final = 20
@@ -22,7 +23,10 @@ CONFIRMATIONS_MAX: Final = 100
 """A chain need not say how many more there are."""
 
 _CUSTODIES: Final[dict[str, Custody]] = {"simulated": "simulated", "none": "none"}
-_CONFIRMATIONS: Final[dict[str, Confirmation]] = {"none": "none", "operator": "operator"}
+_CONFIRMATIONS: Final[dict[str, Confirmation]] = {"none": "none", "email": "email", "operator": "operator"}
+_MAILERS: Final[dict[str, MailKind]] = {"console": "console", "smtp": "smtp", "none": "none"}
+_DATABASE_SCHEMES: Final = frozenset({"postgresql", "postgres"})
+_SMTP_SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+tls"})
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -97,9 +101,29 @@ class Settings:
     confirmations: Mapping[str, int] = field(default_factory=lambda: {"": 3})
     """How many a deposit and a payment need, by asset; "" for all others."""
     withdrawal_confirmation: Confirmation = "none"
-    """What a withdrawal needs beyond the signed request: nothing, or an operator's word."""
+    """What a withdrawal needs beyond the signed request: nothing, its owner's word by a code that was mailed, or an operator's."""
     chain_block_ms: int = 2_000
     """Time between two blocks of the simulated chain."""
+
+    signup: bool = True
+    """People may sign up by themselves."""
+    signups_per_hour: int = 20
+    """How often one address may ask for a sign-up or a forgotten password."""
+    mails_per_hour: int = 10
+    """Codes that one person may ask for."""
+    mailer: MailKind = "console"
+    """How mail goes out."""
+    smtp_url: str | None = field(default=None, repr=False)  # may hold a password
+    mail_from: str = "evermark@localhost"
+    argon2_memory_kib: int = 65_536
+    """What checking a password costs; two are checked at once."""
+    argon2_passes: int = 3
+    session_days: int = 30
+    """How long a log-in lasts at most."""
+    address_wait_s: int = 86_400
+    """How long a new address to withdraw to must wait."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages from elsewhere that may ask this exchange; none by default."""
 
     feed: Feed = "synthetic"
     feed_seed: int = 1
@@ -120,7 +144,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     read = _Reader(environment)
     default = Settings()
-    database_url = read.url("DATABASE_URL")
+    database_url = read.url("DATABASE_URL", _DATABASE_SCHEMES, "postgresql://")
     feed_path = read.text("EVERMARK_FEED_PATH", "")
     feed_sources = read.text("EVERMARK_FEED_SOURCES", "")
     feed = read.choice("EVERMARK_FEED", _FEEDS, "synthetic")
@@ -131,7 +155,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsInvalid("EVERMARK_CLOCK_RATE", "is to rehearse with the embedded database, not with DATABASE_URL")
     if clock_rate != 1 and feed == "live":
         raise SettingsInvalid("EVERMARK_CLOCK_RATE", "outruns the prices of real venues: rehearse with another feed")
-    return Settings(
+    found = Settings(
         host=read.text("HOST", default.host),
         port=read.integer("PORT", default.port, 0, 65_535),
         data_dir=Path(read.text("DATA_DIR", "data")).expanduser().absolute(),
@@ -178,6 +202,31 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         feed_path=Path(feed_path).expanduser().absolute() if feed_path else None,
         feed_sources=Path(feed_sources).expanduser().absolute() if feed_sources else None,
     )
+    return _with_people(found, read)
+
+
+def _with_people(settings: Settings, read: "_Reader") -> Settings:
+    """Read what is about people who log in."""
+    default = Settings()
+    smtp_url = read.url("EVERMARK_SMTP_URL", _SMTP_SCHEMES, "smtp://, smtps:// or smtp+tls://")
+    usual = "smtp" if smtp_url else "console" if settings.is_embedded else "none"
+    mailer = read.choice("EVERMARK_MAILER", _MAILERS, usual)
+    if mailer == "smtp" and smtp_url is None:
+        raise SettingsInvalid("EVERMARK_SMTP_URL", "must name a server when EVERMARK_MAILER is smtp")
+    return replace(
+        settings,
+        signup=read.flag("EVERMARK_SIGNUP", default.signup),
+        signups_per_hour=read.integer("EVERMARK_SIGNUPS_PER_HOUR", default.signups_per_hour, 1, 1_000_000),
+        mails_per_hour=read.integer("EVERMARK_MAILS_PER_HOUR", default.mails_per_hour, 1, 1_000_000),
+        mailer=mailer,
+        smtp_url=smtp_url,
+        mail_from=read.text("EVERMARK_MAIL_FROM", default.mail_from),
+        argon2_memory_kib=read.integer("EVERMARK_ARGON2_MEMORY_KIB", default.argon2_memory_kib, 8, 4_194_304),
+        argon2_passes=read.integer("EVERMARK_ARGON2_PASSES", default.argon2_passes, 1, 100),
+        session_days=read.integer("EVERMARK_SESSION_DAYS", default.session_days, 1, 3_650),
+        address_wait_s=read.integer("EVERMARK_ADDRESS_WAIT_S", default.address_wait_s, 0, 2_592_000),
+        cors_origins=tuple(read.text("EVERMARK_CORS_ORIGINS", "").replace(",", " ").split()),
+    )
 
 
 @final
@@ -207,7 +256,7 @@ class _Reader:
             return False
         raise SettingsInvalid(name, f"must be 1 or 0, not {text!r}")
 
-    def url(self, name: str) -> str | None:
+    def url(self, name: str, schemes: frozenset[str], words: str) -> str | None:
         text = self.text(name, "")
         if not text:
             return None
@@ -216,8 +265,8 @@ class _Reader:
             scheme = urlsplit(text).scheme
         except ValueError:
             raise SettingsInvalid(name, URL_UNREADABLE) from None
-        if scheme not in {"postgresql", "postgres"}:
-            raise SettingsInvalid(name, "must begin with postgresql://")
+        if scheme not in schemes:
+            raise SettingsInvalid(name, f"must begin with {words}")
         return text
 
     def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:

@@ -59,8 +59,10 @@ class Store:
         projector: Projector,
         listeners: Listeners,
         recovered: Recovered,
+        vault: Vault,
     ) -> None:
         self.url = url
+        self.vault = vault
         self.sequencer = sequencer
         self.identity = identity
         self.queries = queries
@@ -179,7 +181,8 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
         )
         sequencer.start()
         try:
-            yield Store(url, sequencer, identity, Queries(engine, projector), projector, listeners, recovered)
+            queries = Queries(engine, projector)
+            yield Store(url, sequencer, identity, queries, projector, listeners, recovered, vault)
         finally:
             await asyncio.shield(_finish(sequencer, projector))
 

@@ -9,6 +9,8 @@ from typing import Final, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.faults import KeyUndecryptable, SettingsInvalid
 
@@ -22,10 +24,16 @@ _VERSION: Final = b"\x01"  # of the format: version, nonce, ciphertext with tag
 class Vault:
     """Encrypts and decrypts with the master key. Says nothing of either when printed."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_master_key")
 
     def __init__(self, master_key: bytes) -> None:
         self._cipher = AESGCM(master_key)
+        self._master_key = master_key
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key for one purpose (HKDF-SHA256): who has it knows neither the master key nor another purpose's."""
+        kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"evermark " + purpose.encode())
+        return kdf.derive(self._master_key)
 
     def lock(self, secret: bytes, key_id: str) -> bytes:
         """Encrypt the secret of an API key."""

@@ -1,0 +1,116 @@
+"""How often somebody may guess. Names are e-mail addresses, whether anybody has them or not, and IP addresses.
+
+An attempt counts when it begins, so that many at once are no more than many one after the other; a success takes it back.
+Every failure beyond those that are free locks the name, each time for twice as long.
+"""
+
+import hmac
+from typing import Final, final
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.clock import Clock
+from app.db.tables import lockouts
+from app.limits import name_of
+from app.people.refusals import Refusal, Refused
+
+FREE: Final = 5
+FREE_OF_ADDRESS: Final = 50
+"""Behind one IP address there may be many people."""
+FIRST_MS: Final = 30_000
+LONGEST_MS: Final = 3_600_000
+FORGOTTEN_MS: Final = 86_400_000
+"""Without an attempt for this long a name begins anew."""
+NAMES_MAX: Final = 200_000
+"""More names than this are a flood: those that are not locked are forgotten."""
+
+
+@final
+class Entry:
+    """What is known of a name."""
+
+    __slots__ = ("changed_ms", "failures", "until_ms")
+
+    def __init__(self, failures: int, until_ms: int, changed_ms: int) -> None:
+        self.failures = failures
+        self.until_ms = until_ms
+        self.changed_ms = changed_ms
+
+
+def lock_ms(failures: int, free: int) -> int:
+    """Return for how long a name is locked after so many failures."""
+    beyond = failures - free
+    return 0 if beyond < 0 else min(LONGEST_MS, FIRST_MS << min(beyond, 20))
+
+
+@final
+class Lockouts:
+    """Counts failures, in memory and in the database: a start does not forget them. Names are kept as keyed hashes."""
+
+    def __init__(self, engine: AsyncEngine, key: bytes, clock: Clock) -> None:
+        self._engine = engine
+        self._key = key
+        self._clock = clock
+        self._entries: dict[bytes, Entry] = {}
+
+    async def load(self) -> None:
+        """Read what is remembered, and forget what is old."""
+        old = lockouts.c.changed_ms < self._clock() - FORGOTTEN_MS
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(lockouts).where(old))
+            rows = (await connection.execute(select(lockouts))).all()
+        self._entries = {row.name_hash: Entry(row.failures, row.until_ms, row.changed_ms) for row in rows}
+
+    async def begin(self, email: str, address: str) -> None:
+        """Count an attempt. Raises: Refused when one of the two is locked; then it does not count."""
+        now_ms = self._clock()
+        names = ((self._name("email", email), FREE), (self._name("ip", name_of(address)), FREE_OF_ADDRESS))
+        for name, _ in names:
+            entry = self._entries.get(name)
+            if entry is not None and entry.until_ms > now_ms:
+                raise Refused(Refusal.LOCKED, retry_s=(entry.until_ms - now_ms) / 1000)
+        if len(self._entries) > NAMES_MAX:
+            self._entries = {name: entry for name, entry in self._entries.items() if entry.until_ms > now_ms}
+        for name, free in names:
+            entry = self._entries.get(name)
+            if entry is None or entry.changed_ms < now_ms - FORGOTTEN_MS:
+                entry = self._entries[name] = Entry(0, 0, now_ms)
+            entry.failures += 1
+            entry.until_ms = now_ms + lock_ms(entry.failures, free)
+            entry.changed_ms = now_ms
+        await self._store(*(name for name, _ in names))
+
+    async def clear(self, email: str, address: str) -> None:
+        """A whole success: the e-mail address begins anew, the IP address gets back the attempt.
+
+        It gets back no more: else whoever has an account could guess at others' for ever.
+        """
+        name, place = self._name("email", email), self._name("ip", name_of(address))
+        self._entries.pop(name, None)
+        entry = self._entries.get(place)
+        if entry is not None:
+            entry.failures = max(0, entry.failures - 1)
+            if entry.failures < FREE_OF_ADDRESS:
+                entry.until_ms = 0
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(lockouts).where(lockouts.c.name_hash == name))
+        await self._store(place)
+
+    async def _store(self, *names: bytes) -> None:
+        rows = []
+        for name in names:
+            entry = self._entries.get(name)
+            if entry is not None:
+                values = {"failures": entry.failures, "until_ms": entry.until_ms, "changed_ms": entry.changed_ms}
+                rows.append({"name_hash": name, **values})
+        if not rows:
+            return
+        written = insert(lockouts).values(sorted(rows, key=lambda row: str(row["name_hash"])))  # one order: no deadlock
+        changed = {name: written.excluded[name] for name in ("failures", "until_ms", "changed_ms")}
+        async with self._engine.begin() as connection:
+            await connection.execute(written.on_conflict_do_update(index_elements=["name_hash"], set_=changed))
+
+    def _name(self, kind: str, name: str) -> bytes:
+        return hmac.digest(self._key, f"{kind} {name}".encode("utf-8", "replace"), "sha256")
