@@ -44,7 +44,7 @@ compile: $(VENV)/dev.stamp  ## Compile the core with mypyc into build/core (need
 	$(BIN)/python -m app.compiled
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp  ## Measure book, core, risk, funding, journal and HTTP
+bench: $(VENV)/dev.stamp  ## Measure book, core, risk, funding, journal, HTTP and streams
 	$(BIN)/evermark bench
 
 # --- checks ----------------------------------------------------------------------------------------------------------

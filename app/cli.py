@@ -34,7 +34,7 @@ REFUSED: Final = 1
 FAULT: Final = 3
 """The world is not as it must be: no exchange, no database, wrong settings."""
 DAYS_MAX: Final = 36_500
-BENCHES: Final = ("book", "core", "risk", "funding", "journal", "http")
+BENCHES: Final = ("book", "core", "risk", "funding", "journal", "http", "stream")
 
 app = typer.Typer(
     name="evermark",
@@ -119,7 +119,7 @@ def bench(
         list[str] | None, typer.Argument(help=f"Which ones: {', '.join(BENCHES)}. All by default.")
     ] = None,
 ) -> None:
-    """Measure the exchange: book, core, ticks that move prices, funding, journal, signed orders over HTTP."""
+    """Measure the exchange: book, core, ticks that move prices, funding, journal, signed orders over HTTP, streams."""
     wanted = names or list(BENCHES)
     benches = compiled.ROOT / "bench"  # no part of the installed package
     unknown = [name for name in wanted if not (name.isidentifier() and (benches / f"{name}.py").is_file())]
