@@ -106,7 +106,7 @@ async def test_another_method_is_a_405() -> None:
     assert (await answer_of(None))[0] == 200
 
 
-async def test_the_shortcut_takes_whole_paths_only() -> None:
+async def test_the_shortcut_takes_whole_paths_and_sockets() -> None:
     taken = []
 
     def app_of(name: str) -> Any:
@@ -115,7 +115,7 @@ async def test_the_shortcut_takes_whole_paths_only() -> None:
 
         return app
 
-    shortcut = Shortcut({"/x": app_of("row")}, app_of("framework"))
+    shortcut = Shortcut({"/x": app_of("row")}, app_of("framework"), app_of("stream"))
     for scope in ({"type": "http", "path": "/x"}, {"type": "http", "path": "/x/"}, {"type": "websocket", "path": "/x"}):
         await shortcut(scope, receive, receive)  # type: ignore[arg-type]  # never sent to
-    assert taken == ["row", "framework", "framework"]
+    assert taken == ["row", "framework", "stream"]
