@@ -1,6 +1,6 @@
 """Every table. `alembic/` brings a database to this shape; a test holds the two together.
 
-Four kinds: *primary* (users, people and what is theirs, keys, journal, incidents: every backup needs them), *derived and
+Four kinds: *primary* (users, people and what is theirs, keys, operators and their log, journal, incidents: every backup needs them), *derived and
 costly* (snapshots, the custody's cursor), *projections*, which the projector writes behind the journal and can make again
 from it, and *the simulated chain*, which is the outside world and no part of the exchange.
 
@@ -212,6 +212,37 @@ journal: Final = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("skipped_seq", BigInteger),  # repeats what a SkipCommand in `records` says, to find it before it is reached
     Index("ix_journal_skipped_seq", "skipped_seq", postgresql_where=text("skipped_seq IS NOT NULL")),
+)
+
+operators: Final = Table(
+    "operators",
+    metadata,
+    Column("operator_id", BigInteger, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, index=True),  # one in force of a name
+    Column("token_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of 256 random bits
+    Column("scopes", ARRAY(Text), nullable=False),  # Duty in app/tokens.py
+    _big("created_ms"),
+    Column("revoked_ms", BigInteger),
+)
+
+audit_log: Final = Table(
+    "audit_log",  # a trigger lets nobody change or delete a row that has its outcome
+    metadata,
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=True),
+    _big("time_ms"),
+    Column("operator", Text, nullable=False),
+    Column("surface", Text, nullable=False),  # http or socket
+    Column("address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("request", Text, nullable=False),  # JSON
+    Column("before", Text, nullable=False),  # JSON
+    Column("outcome", Text),  # Outcome in app/audit.py; none: it was begun and its end is not known
+    Column("detail", Text),
+    Column("after", Text),  # JSON
+    Column("seq", BigInteger),  # the journal's last command right after
+    Column("ended_ms", BigInteger),
+    Index("ix_audit_log_time_ms", "time_ms"),
 )
 
 custody_incidents: Final = Table(
