@@ -79,11 +79,12 @@ class Cashier:
         customer_of: Callable[[int], str | None],
         confirmations: Mapping[str, int],
         seq: Callable[[], int],
+        interval_s: float = INTERVAL_S,
     ) -> None:
         """Take the place behind the counter.
 
         `customer_of` gives an owner's customer id. `confirmations` are those that an asset needs, "" for all others. `seq` is that of
-        the journal's last command.
+        the journal's last command. The custody is asked every `interval_s`, and when a withdrawal moves.
         """
         self._submit = submit
         self._exchange = exchange
@@ -93,6 +94,7 @@ class Cashier:
         self._customer_of = customer_of
         self._confirmations = confirmations
         self._seq = seq
+        self._interval_s = interval_s
         self._cursor: str | None = None
         self._sent: set[int] = set()
         self._is_heard = False
@@ -143,7 +145,7 @@ class Cashier:
                 _log.critical("the cashier has stopped: nothing is paid and nothing credited", exc_info=error)
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wakeup.wait(), INTERVAL_S)
+                await asyncio.wait_for(self._wakeup.wait(), self._interval_s)
             self._wakeup.clear()
 
     def _note_fault(self, fault: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any, final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.custody.base import Changes, Custody, Payment
-from app.custody.cashier import Cashier
+from app.custody.cashier import INTERVAL_S, Cashier
 from app.custody.incidents import IncidentKind, Incidents
 from app.custody.names import holder_of
 from app.custody.simulated import NAME, ChainStatus, SimulatedChain, make_address
@@ -112,7 +112,9 @@ class World:
         assert not isinstance(events[0], CommandRejected), events
         return events
 
-    def restart(self, fuse: Fuse | None = None, custody: Custody | None = None) -> Cashier:
+    def restart(
+        self, fuse: Fuse | None = None, custody: Custody | None = None, interval_s: float = INTERVAL_S
+    ) -> Cashier:
         """A new cashier."""
         burning = fuse or Fuse()
 
@@ -132,6 +134,7 @@ class World:
             customer_of=customer_of,
             confirmations=self.confirmations,
             seq=lambda: self.store.sequencer.seq,
+            interval_s=interval_s,
         )
         return self.cashier
 

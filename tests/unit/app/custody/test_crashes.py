@@ -22,6 +22,7 @@ from tests.support.custody import ALICE, BLOCK_MS, BOB, NEEDED, ONE, Crash, Fuse
 
 BLOCKS = NEEDED + 5
 FEE = 700
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ async def world(
 
 async def play(world: World, *fuses: Fuse) -> list[WithdrawalStatus]:
     """A deposit, one that is lost, two withdrawals and one that fails, under cashiers with these fuses, one after another."""
+    world.clock.now_ms += HOUR_MS  # so many may be asked for in a day
     waiting = list(fuses)
     world.restart(waiting.pop(0))
     before = world.held()
