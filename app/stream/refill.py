@@ -20,7 +20,7 @@ from exchange import views
 from exchange.commands import PlaceOrder
 from exchange.exchange import Exchange
 
-COMMANDS: Final = 10_000
+COMMANDS: Final = 5_000
 """How many of the last commands are told again."""
 REPLAY_MAX: Final = 150_000
 """How many are played at most, from a snapshot on: a start is not to take much longer for it."""

@@ -4,14 +4,12 @@ out, and what is told last is what stands.
 
 import asyncio
 import io
-import json
 from random import Random
 from typing import Any, cast
 from zlib import crc32
 
 import pytest
 
-from app.auth import Key
 from app.db.liquidation_rows import slice_row, step_row
 from app.db.projector import Projector
 from app.identity import Identity
@@ -20,74 +18,15 @@ from app.stream.hub import Hub
 from app.stream.socket import Socket
 from app.surfaces.everstrike.answers import Json
 from app.surfaces.everstrike.desk import Desk
-from app.surfaces.everstrike.pairs import Pair, Pairs, liquidation_json
+from app.surfaces.everstrike.pairs import Pair, liquidation_json
 from exchange import views
 from exchange.events import PositionDeleveraged, PositionTakenOver, Traded
-from exchange.exchange import Exchange
 from tests.simulation.life import Life, read_journal
+from tests.support.ears import Counter, Ear
 
 COMMANDS = 6_000
 SEEDS = (4, 8)
 CATEGORIES = ("depth", "match", "trades", "liquidation", "index", "book")
-
-
-class Sequencer:
-    """What the stream wants of a sequencer."""
-
-    def __init__(self) -> None:
-        self.exchange = Exchange()
-        self.seq = 0
-
-
-class Queries:
-    def __init__(self, projector: Projector) -> None:
-        self.statistics = projector.statistics
-
-
-class Guard:
-    def check_still(self, key: Key) -> None:
-        pass
-
-
-class Counter:
-    """A desk without a store behind it."""
-
-    def __init__(self, projector: Projector) -> None:
-        self.sequencer = Sequencer()
-        self.pairs = Pairs(self.sequencer)  # type: ignore[arg-type]
-        self.guard = Guard()
-        self.queries = Queries(projector)
-
-    def clock(self) -> int:
-        return self.sequencer.exchange.time_ms
-
-
-class Ear:
-    """The far end of a connection: hears frames, when it likes."""
-
-    is_over = False
-
-    def __init__(self) -> None:
-        self.is_slow = False
-        self.on_quick: Any = None
-        self.heard: list[dict[str, Any]] = []
-
-    def write(self, data: bytes) -> None:
-        while data:
-            size, start = data[1], 2
-            if size == 126:
-                size, start = int.from_bytes(data[2:4], "big"), 4
-            elif size == 127:
-                size, start = int.from_bytes(data[2:10], "big"), 10
-            self.heard.append(json.loads(data[start : start + size]))
-            data = data[start + size :]
-
-    def wake(self) -> None:
-        self.is_slow = False
-        self.on_quick()
-
-    def of(self, category: str) -> list[Any]:
-        return [message["result"] for message in self.heard if message["category"] == category]
 
 
 def quoted(levels: list[tuple[int, int]], pair: Pair) -> list[Json]:
