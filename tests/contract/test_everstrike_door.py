@@ -194,11 +194,50 @@ def test_a_slash_at_the_end_does_not_matter(venue: Venue, carl: Client) -> None:
     assert carl.post("/auth/order/", "", x_signature="").status_code == 401
 
 
+DOCUMENTED = {
+    *(
+        "/pairs",
+        "/ticker",
+        "/depth",
+        "/trades",
+        "/ohlcv",
+        "/assets",
+        "/time",
+        "/ping",
+        "/vault",
+        "/funding",
+        "/globals",
+    ),
+    *(
+        "/status",
+        "/personal",
+        "/account",
+        "/balances",
+        "/position",
+        "/active_positions",
+        "/completed_positions",
+        "/order",
+    ),
+    *("/orders", "/active_orders", "/completed_orders", "/cancelled_orders", "/filled_orders", "/triggers", "/fills"),
+    *(
+        "/deposits",
+        "/withdrawals",
+        "/auth/order",
+        "/auth/order/bulk",
+        "/auth/cancel",
+        "/auth/cancel/bulk",
+        "/auth/close",
+    ),
+    *("/auth/withdraw", "/leverage", "/draw", "/fund"),
+}
+"""Everstrike's rows."""
+
+
 @pytest.mark.spec("REST-018")
 def test_the_document_and_its_page(venue: Venue) -> None:
     found = document(venue.url)
     assert found["openapi"].startswith("3.1")
-    assert len(found["paths"]) == 26
+    assert found["paths"].keys() >= DOCUMENTED
     for path, methods in found["paths"].items():
         for operation in methods.values():
             assert {"200", "503"} <= operation["responses"].keys(), path
