@@ -477,6 +477,32 @@ def test_orders_over_the_socket_are_those_of_rest(venue: Venue, listener: Listen
     assert sam.get("/active_orders").json()["result"] == []
 
 
+@pytest.mark.spec("STREAM-061")
+def test_every_operation_stands_for_its_row(venue: Venue, listener: Listener, sam: Client, tess: Client) -> None:
+    listener.ask("auth", credentials(venue, sam))
+    order = {"pair": PAIR, "side": "BUY", "qty": 0.002, "price": 58_000}
+    placed = listener.ask("order", order)["result"]["order"]
+    amended = listener.ask("amend", {"id": placed["id"], "qty": "0.001", "price": 58_010}, id="change")
+    assert (amended["code"], amended["id"]) == (200, "change")
+    told = [message for message in listener.heard if message["category"] == "order_amended"][-1]["result"]["order"]
+    assert (told["id"], told["qty_remaining"], told["price"]) == (placed["id"], 0.001, 58_010)
+    assert {**sam.get("/order", id=placed["id"]).json()["result"], "fills": []} == told
+    timer = listener.ask("cancel_all_after", {"timeout": 60_000})
+    assert timer["code"] == 200, timer
+    assert listener.ask("cancel_all_after", {"timeout": 0})["code"] == 200
+    tess.order(side="SELL", price=60_000, qty=0.001)
+    listener.ask("order", {**order, "qty": 0.001, "price": 60_000})
+    assert sam.get("/position", pair=PAIR).json()["result"]["size"] == 0.001
+    tess.order(price=59_990, qty=0.001)
+    closed = listener.ask("close", {"pair": PAIR})
+    assert (closed["code"], closed["result"]["order"]["status"]) == (200, "COMPLETED")
+    assert listener.heard[-2]["category"] == "position_closed"
+    with listening(venue.url) as other:
+        for op in ("order", "order_bulk", "amend", "cancel", "cancel_bulk", "cancel_all_after", "close"):
+            refused = other.ask(op, {"pair": PAIR}, id=op)
+            assert (refused["category"], refused["code"], refused["op"], refused["id"]) == ("response", 401, op, op)
+
+
 @pytest.mark.spec("STREAM-062")
 def test_commands_keep_the_order_of_their_messages(venue: Venue, listener: Listener, sam: Client) -> None:
     listener.ask("auth", credentials(venue, sam))

@@ -104,6 +104,22 @@ def test_twenty_messages_a_second(strict: Venue) -> None:
         assert (code, reason) == (1008, "You send more messages than you may, and do not slow down.")
 
 
+@pytest.mark.spec("STREAM-006")
+def test_an_account_has_the_limit_too(strict: Venue, owner: Client) -> None:
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(listening(strict.url, source_address=(f"127.0.2.{number}", 0))) for number in range(3)
+        ]
+        for client in both:
+            client.ask("auth_api", owner.api_key)
+        for _ in range(15):
+            for client in both:
+                client.say("status")
+        answers = [client.next()["category"] for client in both for _ in range(15)]
+        assert 15 <= answers.count("ok") < 45
+        assert answers.count("error") == 45 - answers.count("ok")
+
+
 def test_nothing_stays_of_who_has_gone(strict: Venue, owner: Client) -> None:
     """Whatever way they go: closed, aborted in the middle of a frame, or right after the upgrade."""
     gone(strict)
@@ -409,6 +425,9 @@ def test_what_was_told_before_a_start_is_there_after_it(postgres: EmbeddedServer
         told = first.rest()
         assert len(told) == 4
         api_key = client.api_key
+        Sleeper(venue, *[f'{{"op":"sub","content":"{PAIR}:book"}}'] * 2_000).other_end(venue, 1)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5, "who does not read holds up the stop"
     with open_ended:
         assert first.closing() == (1012, "The exchange is stopping.")
     with running_venue(settings) as venue, listening(venue.url) as second:
