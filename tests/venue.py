@@ -237,6 +237,7 @@ def running_venue(
     )
     app = create_app(settings, clock=clock, steady=clock)
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so only where proto says TCP
     server = uvicorn.Server(
         uvicorn.Config(
             app,
