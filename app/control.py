@@ -16,9 +16,11 @@ from typing import Final, TypeAlias, TypeVar, final
 
 import msgspec
 
+from app.callers import caller, peer_of
 from app.custody.requests import FundsRequest
 from app.faults import Fault, Unavailable
 from app.feeds.health import SourceHealth
+from app.stamps import Stamps, current
 
 LINE_BYTES_MAX: Final = 1 << 20
 TIMEOUT_S: Final = 30.0
@@ -38,7 +40,9 @@ class Status(Request, frozen=True, tag="status"):
 
 
 class Accounts(Request, frozen=True, tag="accounts"):
-    """Every account."""
+    """Every account, or one."""
+
+    account_id: int = 0
 
 
 class OpenAccount(Request, frozen=True, tag="open_account"):
@@ -119,6 +123,10 @@ class SetVenue(Request, frozen=True, tag="set_venue"):
     status: str
 
 
+class Venue(Request, frozen=True, tag="venue"):
+    """What all markets take at the most."""
+
+
 class Insurance(Request, frozen=True, tag="insurance"):
     """What the insurance fund has."""
 
@@ -151,6 +159,32 @@ class Skip(Request, frozen=True, tag="skip"):
     reason: str
 
 
+class Operators(Request, frozen=True, tag="operators"):
+    """Everybody who has or had a token for the admin surface."""
+
+
+class CreateOperator(Request, frozen=True, tag="create_operator"):
+    """A token for the admin surface."""
+
+    name: str
+    scopes: tuple[str, ...] = ("read",)
+
+
+class RevokeOperator(Request, frozen=True, tag="revoke_operator"):
+    """End an operator's token."""
+
+    name: str
+
+
+class Audit(Request, frozen=True, tag="audit"):
+    """What operators did, the newest first; `before` an entry, by one operator, of one kind."""
+
+    limit: int = 50
+    before: int = 0
+    operator: str = ""
+    action: str = ""
+
+
 AnyRequest: TypeAlias = (
     Status
     | Accounts
@@ -165,11 +199,16 @@ AnyRequest: TypeAlias = (
     | SetMarket
     | AmendMarket
     | SetVenue
+    | Venue
     | Insurance
     | SetProvider
     | Funding
     | Liquidations
     | Skip
+    | Operators
+    | CreateOperator
+    | RevokeOperator
+    | Audit
     | FundsRequest
 )
 
@@ -299,6 +338,44 @@ class Balance(msgspec.Struct, frozen=True):
     is_repeat: bool
 
 
+class OperatorRow(msgspec.Struct, frozen=True):
+    """An operator without the token."""
+
+    name: str
+    scopes: tuple[str, ...]
+    created_ms: int
+    revoked_ms: int
+
+
+class NewOperator(msgspec.Struct, frozen=True):
+    """An operator with the token: the one time it is told."""
+
+    name: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"NewOperator({self.name}, ...)"
+
+
+class AuditRow(msgspec.Struct, frozen=True):
+    """An entry of the log; `request`, `before` and `after` are JSON. Without `outcome` its end is not known."""
+
+    entry_id: int
+    time_ms: int
+    operator: str
+    surface: str
+    address: str
+    request_id: str
+    action: str
+    request: str
+    before: str
+    outcome: str | None
+    detail: str | None
+    after: str | None
+    seq: int | None
+    ended_ms: int | None
+
+
 class Done(msgspec.Struct, frozen=True):
     """It was done, and there is nothing more to say."""
 
@@ -374,6 +451,8 @@ class ControlServer:
                 self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        current.set(Stamps())
+        caller.set(peer_of(writer.get_extra_info("socket")))
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 line = await reader.readline()

@@ -11,10 +11,13 @@ from litestar.types import Receive, Send
 
 from app.forms import BODY_MAX, Form
 from app.problems import Denial, Denied, Malformed
+from app.stamps import HEADER, Lives, Stamps, call_it, current
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
 
+OTHER: Final = "other"
+"""What all addresses count as that are none of ours."""
 _JSON: Final[Header] = (b"content-type", b"application/json")
 
 
@@ -42,6 +45,8 @@ class Request:
                 self.signature = value
             elif name == b"content-length":
                 self.length = int(value)
+            elif name == HEADER:
+                call_it(value)
 
     @classmethod
     def of_socket(cls, api_key: str, address: str, form: Form) -> "Request":
@@ -121,8 +126,52 @@ def _check_arrived(message: Mapping[str, Any]) -> None:
         raise Malformed("body", "The body ended early.")
 
 
+def attended(path: str, handle: Application, lives: Lives) -> Application:
+    """An application whose requests have their names and whose lives are counted."""
+    answers = lives.of(path)
+
+    async def attend(scope: Any, receive: Receive, send: Send) -> None:
+        stamps = Stamps()
+        current.set(stamps)
+        await handle(scope, receive, send)
+        status = stamps.status
+        answers[status] = answers.get(status, 0) + 1
+        lives.end(stamps)
+
+    return attend
+
+
+def attended_other(handle: Application, lives: Lives) -> Application:
+    """The same for an application whose answers are another's: the framework's."""
+    answers = lives.of(OTHER)
+
+    async def attend(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await handle(scope, receive, send)
+            return
+        stamps = Stamps()
+        current.set(stamps)
+        Request(scope)  # for its name
+
+        async def pass_on(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                status = stamps.status = message["status"]
+                answers[status] = answers.get(status, 0) + 1
+                message["headers"] = [*message["headers"], (HEADER, stamps.request_id)]
+            await send(message)
+
+        await handle(scope, receive, pass_on)
+        lives.end(stamps)
+
+    return attend
+
+
 async def send_answer(send: Send, answer: Answer) -> None:
-    """Send an answer."""
+    """Send an answer, with its request's name where it has one."""
     headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    stamps = current.get()
+    if stamps is not None:
+        stamps.status = answer.status
+        headers.append((HEADER, stamps.request_id))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

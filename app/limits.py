@@ -58,7 +58,7 @@ def name_of(address: str) -> str:
 class AddressLimits:
     """What an address may send. Names are those of `name_of`; `steady_ms` is a clock that does not go back."""
 
-    __slots__ = ("_connections", "_connections_max", "_steady_ms", "_table")
+    __slots__ = ("_connections", "_connections_max", "_steady_ms", "_table", "turned_away")
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class AddressLimits:
         burst: int,
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
+        self.turned_away = 0
+        """Requests that found no token."""
         self._steady_ms = steady_ms
         self._connections: dict[str, int] = {}
         self._connections_max = connections_max
@@ -106,8 +108,15 @@ class AddressLimits:
         allowance = self._table.find(name, now_ms)
         wait_ms = allowance.others.take(now_ms)
         if wait_ms and path.startswith(CANCEL_PATH):
-            return allowance.cancels.take(now_ms)
+            wait_ms = allowance.cancels.take(now_ms)
+        if wait_ms:
+            self.turned_away += 1
         return wait_ms
+
+    @property
+    def connected(self) -> int:
+        """Connections that count. Cost: a look at each address that has one."""
+        return sum(self._connections.values())
 
     def is_tired(self, name: str) -> bool:
         """Whether an address was refused so often of late that it must wait for the answer."""

@@ -13,7 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
 from app.custody.office import Office
-from app.door import Shortcut
+from app.door import Shortcut, attended_other
 from app.feeds.base import Feed
 from app.feeds.choose import choose_feed, weighed
 from app.feeds.model import ModelFeed
@@ -25,9 +25,11 @@ from app.operators import operated
 from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
 from app.settings import Settings
+from app.stamps import Lives
 from app.store import Store, open_store
 from app.stream.start import streaming
 from app.surfaces.evermark import liabilities
+from app.surfaces.evermark.operations import attend
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.rows import application, route, rows
@@ -70,12 +72,14 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 app.register(route(row, handlers[row.path]))
             async with streaming(store, desk, table, settings) as stream:
                 app.state.stream = stream
-                app.asgi_handler = Shortcut(handlers, app.asgi_handler, stream)
+                lives = Lives()
+                app.asgi_handler = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
                 async with (
                     prices(store, settings, clock) as feed,
                     office,
-                    operated(store, settings, office, feed.health),
+                    operated(store, settings, office, clock, feed.health) as operators,
                 ):
+                    attend(handlers, store, stream, office, operators, lives, feed.health, settings, clock)
                     settle_memory()
                     yield
 

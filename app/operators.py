@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar, assert_never, final
+from typing import Final, NamedTuple, TypeVar, assert_never, final
 
 from app import compiled, control, demo
+from app.audit import Audited, AuditLog
 from app.auth import Scope
+from app.clock import Clock
 from app.control import AnyRequest, ControlServer, Refused
 from app.custody.office import Office
 from app.custody.operator import FundsDesk
 from app.custody.requests import FundsRequest
+from app.db.connect import engine_for
 from app.feeds.health import SourceHealth
 from app.identity import KeyInfo
 from app.problems import Malformed
@@ -18,6 +21,7 @@ from app.risk_desk import RiskDesk
 from app.sequencer import Unencodable
 from app.settings import Settings
 from app.store import Store
+from app.tokens import Tokens
 from app.wire import MONEY_DECIMALS, money, plain
 from exchange import views
 from exchange.commands import (
@@ -35,6 +39,8 @@ from exchange.instrument import Asset, MarketStatus
 
 T = TypeVar("T")
 
+CONNECTIONS_MAX: Final = 2
+TIMEOUT_S: Final = 15.0
 _ACCOUNT_REFERENCE: Final = "operator "
 _STATUSES: Final = {
     name: status for name, status in MarketStatus.__members__.items() if status is not MarketStatus.SETTLED
@@ -42,18 +48,34 @@ _STATUSES: Final = {
 _MODES: Final = ("isolated", "cross")
 
 
+class Operated(NamedTuple):
+    """What the admin surface works with: whose token it is, and who does what is asked."""
+
+    tokens: Tokens
+    ask: Audited
+
+
 @asynccontextmanager
 async def operated(
-    store: Store, settings: Settings, office: Office, health: Callable[[], Sequence[SourceHealth]] = tuple
-) -> AsyncIterator[None]:
+    store: Store,
+    settings: Settings,
+    office: Office,
+    clock: Clock,
+    health: Callable[[], Sequence[SourceHealth]] = tuple,
+) -> AsyncIterator[Operated]:
     """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
     await demo.prepare(store, settings)
-    server = ControlServer(settings.data_dir, Operator(store, office, health))
+    engine = engine_for(store.url, connections_max=CONNECTIONS_MAX, command_timeout_s=TIMEOUT_S)
+    tokens = Tokens(engine, clock)
+    await tokens.load()
+    ask = Audited(Operator(store, office, health), AuditLog(engine, clock), tokens, lambda: store.sequencer.seq)
+    server = ControlServer(settings.data_dir, ask)
     await server.start()
     try:
-        yield
+        yield Operated(tokens, ask)
     finally:
         await server.stop()
+        await engine.dispose()
 
 
 @final
@@ -75,7 +97,7 @@ class Operator:
         if isinstance(request, control.Status):
             return self._status()
         if isinstance(request, control.Accounts):
-            return self._accounts()
+            return self._accounts(request.account_id)
         if isinstance(request, control.OpenAccount):
             return await self._open_account(request)
         if isinstance(request, control.SetMode):
@@ -96,12 +118,15 @@ class Operator:
             return await self._skip(request)
         if isinstance(request, FundsRequest):
             return await self._funds(request)
+        if isinstance(request, control.Operators | control.CreateOperator | control.RevokeOperator | control.Audit):
+            raise Refused("Operators and the log are not asked about here.")
         return await self._manage_risk(request)
 
     async def _manage_risk(
         self,
         request: control.AmendMarket
         | control.SetVenue
+        | control.Venue
         | control.Insurance
         | control.SetProvider
         | control.Funding
@@ -111,6 +136,8 @@ class Operator:
             return await self._risk.amend(request)
         if isinstance(request, control.SetVenue):
             return await self._set_venue(request)
+        if isinstance(request, control.Venue):
+            return control.VenueRow(views.venue_status(self._store.exchange).name)
         if isinstance(request, control.Insurance):
             return self._risk.fund()
         if isinstance(request, control.SetProvider):
@@ -133,9 +160,10 @@ class Operator:
             self._office.counter.trouble if self._office.custody is not None else None,
         )
 
-    def _accounts(self) -> list[control.AccountRow]:
+    def _accounts(self, account_id: int) -> list[control.AccountRow]:
         symbols = self._symbols()
-        return [self._account_row(account, symbols) for account in views.accounts(self._store.exchange)]
+        found = [self._account(account_id)] if account_id else views.accounts(self._store.exchange)
+        return [self._account_row(account, symbols) for account in found]
 
     def _symbols(self) -> dict[int, str]:
         return {asset.asset_id: asset.symbol for asset in views.assets(self._store.exchange)}

@@ -7,13 +7,16 @@ awaits: a caller's reply is made from the state right after its command.
 import asyncio
 import logging
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any, Final, TypeVar, final, overload
 
 from app.clock import Clock, wall_clock
 from app.faults import Halted, JournalDamaged, JournalUnavailable, Overloaded, Stopped, Unavailable
+from app.histogram import SIZES, Histogram
 from app.journal import UNREACHABLE, Batch, Journal
 from app.recovery import Gate, Listeners, Poisoned, Recovered, apply_batch, recover, why_of
 from app.snapshots import Snapshotter
+from app.stamps import current
 from app.waiting import Entry, Reply, Waiting, urgency_of
 from exchange.commands import Command, SkipCommand, Tick, encode_commands
 from exchange.events import Event
@@ -29,6 +32,22 @@ _log = logging.getLogger(__name__)
 
 class Unencodable(ValueError):
     """The command holds something that no record can: a number beyond 64 bits, a broken text. It was not taken."""
+
+
+@final
+class Pulse:
+    """What the sequencer's batches were like."""
+
+    __slots__ = ("applies", "commits", "failures", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes = Histogram(SIZES)
+        self.commits = Histogram()
+        """How long the journal took to make a batch durable."""
+        self.applies = Histogram()
+        """How long it took to apply one and to tell of it."""
+        self.failures = 0
+        """Batches that the journal did not take, as far as it said."""
 
 
 @final
@@ -53,6 +72,7 @@ class Sequencer:
         """Why the exchange is read-only, if it is."""
         self.failure: BaseException | None = None
         """What ended the sequencer, if something did."""
+        self.pulse = Pulse()
         self._journal = journal
         self._seq = recovered.seq
         self._listeners = listeners
@@ -97,6 +117,11 @@ class Sequencer:
         if self.failure is not None:
             return f"The exchange has stopped on a fault and must be started again: {why_of(self.failure)}"
         return None if self._refusal is None else str(self._refusal)
+
+    @property
+    def snapshot_seq(self) -> int:
+        """The command after which the last snapshot was taken."""
+        return self._snapshotter.last_seq
 
     @property
     def waiting(self) -> int:
@@ -160,7 +185,10 @@ class Sequencer:
 
     def _enqueue(self, command: Command, reply: Reply[Any] | None) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.add((command, reply, future))
+        stamps = current.get()
+        if stamps is not None:
+            stamps.queued_s = perf_counter()
+        self._waiting.add((command, reply, future, stamps))
         wakeup = self._wakeup
         if wakeup is not None:
             self._wakeup = None
@@ -203,10 +231,12 @@ class Sequencer:
         self._watch_clock(time_ms - now_ms)
         is_skip = isinstance(batch[0][0], SkipCommand)
         if not is_skip and time_ms >= self.exchange.next_due_ms and not isinstance(batch[0][0], Tick):
-            batch.insert(0, (_TICK, None, None))
+            batch.insert(0, (_TICK, None, None, None))
+        taken_s = perf_counter()
         try:
             first_seq = await self._journal.append([entry[0] for entry in batch], time_ms)
         except JournalUnavailable as fault:
+            self.pulse.failures += 1
             await self._ride_out(batch, fault)
             return
         except (OverflowError, TypeError, ValueError):
@@ -215,7 +245,9 @@ class Sequencer:
         if is_skip:
             await self._pass_over(batch[0])
             return
-        poison = self._apply(batch, first_seq, time_ms)
+        self.pulse.sizes.observe(len(batch))
+        self.pulse.commits.observe(perf_counter() - taken_s)
+        poison = self._apply(batch, first_seq, time_ms, taken_s)
         if poison is not None:
             await self._rebuild(poison)
         elif self._seq >= self._snapshotter.due_seq:
@@ -230,10 +262,11 @@ class Sequencer:
             self._is_behind = False
             _log.warning("the clock has caught up with the journal")
 
-    def _apply(self, batch: list[Entry], first_seq: int, time_ms: int) -> Poisoned | None:
+    def _apply(self, batch: list[Entry], first_seq: int, time_ms: int, taken_s: float) -> Poisoned | None:
         """Apply what is durable and answer it, command by command."""
         exchange, tell = self.exchange, self._listeners.tell
-        for seq, (command, reply, future) in enumerate(batch, first_seq):
+        durable_s = perf_counter()
+        for seq, (command, reply, future, stamps) in enumerate(batch, first_seq):
             try:
                 events = exchange.apply(command, time_ms)
             except Exception as error:
@@ -246,6 +279,9 @@ class Sequencer:
                     future.set_result(events if reply is None else reply(events, exchange))
                 except Exception as error:  # the reply is the caller's code: its fault goes back to the caller
                     future.set_exception(error)
+            if stamps is not None:
+                stamps.taken_s, stamps.durable_s, stamps.applied_s = taken_s, durable_s, perf_counter()
+        self.pulse.applies.observe(perf_counter() - durable_s)
         return None
 
     # --- when something fails ----------------------------------------------------------------------------------------
@@ -340,6 +376,6 @@ class Sequencer:
 
 
 def _fail(batch: Iterable[Entry], fault: Exception) -> None:
-    for _, _, future in batch:
+    for _, _, future, _ in batch:
         if future is not None and not future.done():
             future.set_exception(fault)

@@ -90,6 +90,9 @@ class Settings:
     projector_rows_max: int = 200_000
     """Rows that may wait for the database before the sequencer waits with them."""
 
+    metrics_open: bool = False
+    """/metrics needs no token."""
+
     clock_rate: int = 1
     """Seconds of the exchange in one of the machine's: above 1 to rehearse, never to trade."""
 
@@ -187,6 +190,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         snapshots_kept=read.integer("EVERMARK_SNAPSHOTS_KEPT", default.snapshots_kept, 1, 1_000),
         projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
         projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
+        metrics_open=read.flag("EVERMARK_METRICS_OPEN", default.metrics_open),
         clock_rate=clock_rate,
         insurance_seed_usd=read.integer(
             "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX

@@ -150,6 +150,11 @@ class Snapshotter:
         self.due_seq = every
         """From this seq on `consider` will take one."""
 
+    @property
+    def last_seq(self) -> int:
+        """The command after which the newest one was taken."""
+        return self._last_seq
+
     def begin_at(self, seq: int) -> None:
         """The newest snapshot there is."""
         self._last_seq = seq

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, Final, TypeAlias, TypeVar, final
 
+from app.stamps import Stamps
 from exchange.commands import (
     AdvanceWithdrawal,
     AmendAsset,
@@ -49,8 +50,8 @@ from exchange.exchange import Exchange
 
 T = TypeVar("T")
 Reply: TypeAlias = Callable[[list[Event], Exchange], T]
-Entry: TypeAlias = "tuple[Command, Reply[Any] | None, asyncio.Future[Any] | None]"
-"""A command that waits, with the caller's reply (None: the events themselves) and future (None: nobody asks)."""
+Entry: TypeAlias = "tuple[Command, Reply[Any] | None, asyncio.Future[Any] | None, Stamps | None]"
+"""A command that waits, with the caller's reply (None: the events themselves), future (None: nobody asks) and request (None: there is none)."""
 
 
 class Urgency(IntEnum):

@@ -87,6 +87,9 @@ class FundsDesk:
     # --- the exchange's side -----------------------------------------------------------------------------------------
 
     def _withdrawals(self, request: requests.Withdrawals) -> list[requests.WithdrawalRow]:
+        if request.withdrawal_id:
+            one = views.withdrawal(self._store.exchange, request.withdrawal_id)
+            return [] if one is None else [self._withdrawal_row(one)]
         found = views.withdrawals(self._store.exchange, request.account_id, request.is_all)
         return [self._withdrawal_row(view) for view in reversed(found[-request.limit :])]
 

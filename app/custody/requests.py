@@ -15,6 +15,7 @@ class Withdrawals(_Request, frozen=True, tag="withdrawals"):
     account_id: int = 0  # of all accounts
     is_all: bool = False
     limit: int = 50
+    withdrawal_id: int = 0  # only this one
 
 
 class MoveWithdrawal(_Request, frozen=True, tag="move_withdrawal"):

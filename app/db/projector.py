@@ -24,6 +24,7 @@ from app.db.rows import (
     Candle,
     HeldPosition,
     LedgerEntry,
+    LiquidationStep,
     StoredDeposit,
     StoredFill,
     StoredFunding,
@@ -197,6 +198,8 @@ class Projector:
         self.failure: BaseException | None = None
         self.statistics = Statistics()
         """What prices did, up to the last command that was told. Another object after `open`."""
+        self.steps = dict.fromkeys(LiquidationStep, 0)
+        """Steps of liquidations that were told."""
         self._url = url
         self._interval_s = interval_ms / 1000
         self._rows_max = rows_max
@@ -316,7 +319,9 @@ class Projector:
                 batch.funding.append(_settlement(seq, index, event))
                 statistics.funding_rates[event.market_id] = event.rate_e12
             elif isinstance(event, STEPS):
-                batch.liquidations.append(step_row(seq, index, time_ms, event))
+                step = step_row(seq, index, time_ms, event)
+                batch.liquidations.append(step)
+                self.steps[step.kind] += 1
                 if isinstance(event, PositionTakenOver | PositionDeleveraged):
                     positions.move(event)
             elif isinstance(event, PAYMENTS):
@@ -431,6 +436,7 @@ class Projector:
                 del self._open_orders[order_id]
         if is_liquidation:
             batch.liquidations.append(slice_row(seq, index, time_ms, event))
+            self.steps[LiquidationStep.SLICE] += 1
         batch.rows += 4
         self._price(batch, LAST, market_id, time_ms, price, qty)
 

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, cast, final, get_args
 
 from app.auth import Key
 from app.db.rows import StoredOrder
+from app.histogram import Histogram
 from app.identity import Identity
 from app.problems import Denied
 from app.stream import messages
@@ -90,6 +91,10 @@ class Hub:
         self._is_telling = False
         self._is_awake = False
         self.clients: dict[Client, None] = {}
+        self.fanout = Histogram()
+        """How long it took to tell the public what there was to tell."""
+        self.restarts = 0
+        """How often clients had to begin anew."""
         self.idle_s = IDLE_S
         self.ring = Ring()
         self._teller = Teller(self.ring, desk.pairs, find_order, self.customer_of)
@@ -304,6 +309,7 @@ class Hub:
 
     def _start_again(self, seq: int, code: int, reason: str) -> None:
         """Something was missed: let everybody who would miss it know."""
+        self.restarts += 1
         self._entries.clear()
         self.ring.start_again(seq)
         for watchers in list(self._watchers.values()):
@@ -353,6 +359,7 @@ class Hub:
             if not next_s or again_s < next_s:
                 next_s = again_s
         self._is_telling = False
+        self.fanout.observe(time.monotonic() - start_s)
         if next_s:
             self._timer = self._loop.call_at(next_s, self._tell_dirty)
 

@@ -22,7 +22,10 @@ async def test_a_data_dir_is_one_exchanges(settings: Settings, tmp_path: Path) -
     """Whatever database the other one uses: it must not take the operator's socket away."""
     second = replace(settings, database_url="postgresql://nobody@127.0.0.1:1/nothing", lock_timeout_ms=50)
     clock = FakeClock()
-    async with open_store(settings, clock=clock) as store, operated(store, settings, Office(store, settings, clock)):
+    async with (
+        open_store(settings, clock=clock) as store,
+        operated(store, settings, Office(store, settings, clock), clock),
+    ):
         with pytest.raises(WriterPresent, match=f"Another exchange is running on DATA_DIR {tmp_path}"):
             async with open_store(second):
                 pass

@@ -27,9 +27,9 @@ def entry(what: str) -> Entry:
     """`A1` is an order of the account A, `-A1` a cancel of its, `t1` one of the exchange's own commands."""
     number = int(what[-1])
     if what[0] == "t":
-        return Tick(), None, None
+        return Tick(), None, None, None
     account_id = 1 + NAMES.index(what[-2])
-    return (CancelOrder(account_id, number) if what[0] == "-" else order(account_id, qty=number)), None, None
+    return (CancelOrder(account_id, number) if what[0] == "-" else order(account_id, qty=number)), None, None, None
 
 
 def run(batch_max: int, *coming: str) -> list[list[str]]:
