@@ -325,7 +325,7 @@ class Queries:
         """When an account was opened and last did what."""
         found = Activity(account_id)
         for batch in self._projector.pending():
-            found = later(found, activities(batch).get(account_id, found))
+            found = later(found, activities(batch, account_id).get(account_id, found))
         for row in await self._rows(select(account_activity).where(account_activity.c.account_id == account_id)):
             found = later(found, Activity(**row))
         return found

@@ -37,7 +37,7 @@ def running_proxy(url: str) -> Iterator[tuple[Proxy, asyncio.AbstractEventLoop]]
         thread.join(DEADLINE_S)
 
 
-@pytest.mark.spec("REST-021", "AUTH-005")
+@pytest.mark.spec("REST-021", "REST-049", "AUTH-005")
 def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path) -> None:
     asyncio.run(create_database(postgres, "outage"))
     with running_proxy(postgres.url("outage")) as (proxy, loop):
@@ -58,6 +58,8 @@ def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path
             assert isinstance(result["is_outcome_unknown"], bool)
             assert int(refused.headers["retry-after"]) >= 1
             assert refused.json()["msg"]
+            assert conforms(venue, venue.http.get(f"{venue.url}/status", timeout=30))["status"] == "READ_ONLY"
+            assert conforms(venue, client.get("/personal"))["reject"] == "UNAVAILABLE"
             assert client.get("/account").status_code == 200
             assert client.get("/active_orders").status_code == 200
             history = client.get("/fills")
@@ -79,3 +81,4 @@ def test_an_outage_is_said_and_survived(postgres: EmbeddedServer, tmp_path: Path
             assert client.post("/auth/order", body).status_code == 401
             rows = conforms(venue, client.get("/active_orders"))
             assert sorted(row["id"] for row in rows) == sorted({first, second, third})
+            assert conforms(venue, venue.http.get(f"{venue.url}/status", timeout=30))["status"] == "ONLINE"
