@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, cast, final, get_args
 
 from app.auth import Key
+from app.candles import SLOT_MS, open_of
 from app.db.rows import StoredOrder
 from app.histogram import Histogram
 from app.identity import Identity
@@ -87,6 +88,7 @@ class Hub:
         self._watchers: dict[int, dict[Client, None]] = {}
         self._entries: dict[int, list[Entry]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._slot_end_ms = 0
         self._is_due = False
         self._is_telling = False
         self._is_awake = False
@@ -258,12 +260,20 @@ class Hub:
                 self._start_again(seq, GOING_AWAY, RESTORED_WORDS)
                 return
             if self._channels:
+                if time_ms >= self._slot_end_ms:
+                    self._end_candles(time_ms)
                 self._tell_markets(seq, time_ms, events)
             if len(self.ring):
                 self._gather(seq, time_ms, events)
         except Exception:
             _log.exception("the stream could not tell what command %d did", seq)
             self._start_again(seq, FAULT, FAULT_WORDS)
+
+    def _end_candles(self, time_ms: int) -> None:
+        """Candles end before this command: whoever keeps statistics has not heard of it yet."""
+        self._slot_end_ms = open_of(time_ms, SLOT_MS) + SLOT_MS
+        for channel in self._channels.values():
+            channel.end_candles()
 
     def _tell_markets(self, seq: int, time_ms: int, events: list[Event]) -> None:
         channels = self._channels

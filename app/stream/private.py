@@ -14,7 +14,14 @@ from app.db.rows import StoredOrder
 from app.stream import messages
 from app.stream.messages import private_message
 from app.stream.ring import Entry, Ring
-from app.surfaces.everstrike.answers import Json, balance_json, fill_of_trade, order_of_row, position_json
+from app.surfaces.everstrike.answers import (
+    Json,
+    balance_json,
+    fill_of_trade,
+    flat_json,
+    order_of_row,
+    position_json,
+)
 from app.surfaces.everstrike.pairs import Pairs
 from app.surfaces.everstrike.payments import Dollars, deposit_json, withdrawal_json
 from app.wire import amount
@@ -263,9 +270,13 @@ class Teller:
         """Say how positions and balances stand after the command."""
         account_id = sheet.account_id
         for market_id in sheet.positions:
+            pair = self._pairs.of(market_id)
             view = views.position(exchange, account_id, market_id)
-            if view is not None:
-                pair = self._pairs.of(market_id)
+            if view is None:  # flat, and nothing is left to say of it
+                market = views.market(exchange, market_id)
+                assert market is not None, "a listed market stays"
+                sheet.say(messages.POSITION_CLOSED, pair.name, flat_json(pair, market.mark_price))
+            else:
                 category = messages.POSITION_UPDATED if view.qty else messages.POSITION_CLOSED
                 sheet.say(category, pair.name, position_json(view, pair))
         if not sheet.has_extras:

@@ -201,6 +201,13 @@ class Channel:
             if topic.category in (messages.TICKER, messages.OHLCV):
                 self._tell_if_changed(topic)
 
+    def end_candles(self) -> None:
+        """Tell what the running candles came to: new ones are about to begin."""
+        if self.is_ticker_dirty:
+            for topic in self._topics.values():
+                if topic.category == messages.OHLCV:
+                    self._tell_if_changed(topic)
+
     def _tell_if_changed(self, topic: Topic) -> None:
         """Tell a topic's state if somebody wants it and it is not what was told last."""
         if not topic.clients:

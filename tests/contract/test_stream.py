@@ -311,6 +311,25 @@ def test_the_life_of_an_order(listener: Listener, sam: Client, tess: Client) -> 
     assert [message["category"] for message in listener.rest()] == ["order_added", "order_completed", "position_closed"]
 
 
+@pytest.mark.spec("STREAM-044")
+def test_a_position_that_leaves_nothing_behind_is_closed_too(venue: Venue, listener: Listener, tess: Client) -> None:
+    """A maker who goes out where it came in has paid and earned nothing: not even a flat position is left."""
+    maker = venue.client("maker who goes out where it came in")
+    listener.ask("auth_api", maker.api_key)
+    maker.order(price=60_000, qty=0.001)
+    tess.order(side="SELL", price=60_000, qty=0.001)
+    maker.order(side="SELL", price=60_000, qty=0.001)
+    tess.order(price=60_000, qty=0.001)
+    told = [message for message in listener.rest() if message["category"].startswith("position")]
+    assert [(message["category"], message["result"]["size"]) for message in told] == [
+        ("position_updated", 0.001),
+        ("position_closed", 0),
+    ]
+    closed = told[-1]["result"]
+    assert closed == maker.get("/position", pair=PAIR).json()["result"]
+    assert maker.get("/active_positions").json()["result"] == {}
+
+
 @pytest.mark.spec("STREAM-043")
 def test_triggers_and_their_ends(listener: Listener, sam: Client, tess: Client, venue: Venue) -> None:
     listener.ask("auth_api", sam.api_key)

@@ -12,7 +12,7 @@ from app.stream.hub import Hub
 from app.stream.socket import Socket
 from app.surfaces.everstrike.desk import Desk
 from engine.order import Side
-from exchange.commands import Command
+from exchange.commands import Command, Tick
 from tests.small import NOW_MS, PRICE, opening, order
 from tests.support.ears import Counter, Ear
 from tests.waiting import until
@@ -30,12 +30,12 @@ class Floor:
         for command in opening():
             self.do(command)
 
-    def do(self, command: Command) -> None:
+    def do(self, command: Command, time_ms: int = NOW_MS) -> None:
         sequencer = self.counter.sequencer
         sequencer.seq += 1
-        events = sequencer.exchange.apply(command, NOW_MS)
-        self.hub.tell(sequencer.seq, NOW_MS, command, events)
-        self.projector.tell(sequencer.seq, NOW_MS, command, events)
+        events = sequencer.exchange.apply(command, time_ms)
+        self.hub.tell(sequencer.seq, time_ms, command, events)
+        self.projector.tell(sequencer.seq, time_ms, command, events)
 
     def listen(self, *categories: str) -> tuple[Ear, Client]:
         ear = Ear()
@@ -87,3 +87,23 @@ async def test_nothing_is_gathered_when_nobody_listens() -> None:
     await asyncio.sleep(0.03)
     assert ear.of("match") == []
     assert not floor.hub._is_awake
+
+
+@pytest.mark.spec("STREAM-025")
+async def test_a_candle_that_ends_is_told_whole() -> None:
+    """Also when its last trade is younger than the pace at which candles are told."""
+    floor = Floor()
+    ear, _ = floor.listen("ohlcv:15s")
+    for number, price in enumerate((PRICE, PRICE + 50, PRICE + 100)):
+        floor.do(order(price=price, name=f"bid {number}"))
+        floor.do(order(account_id=2, side=Side.SELL, price=price))
+        await asyncio.sleep(0)
+    floor.do(Tick(), NOW_MS + 15_000)
+    floor.do(order(price=PRICE + 150), NOW_MS + 15_000)
+    floor.do(order(account_id=2, side=Side.SELL, price=PRICE + 150), NOW_MS + 15_000)
+    await until(lambda: ear.of("ohlcv")[-1]["ohlcv"]["close"] == 50_001.5, within_s=5)
+    candles = [result["ohlcv"] for result in ear.of("ohlcv")]
+    opened = candles[-1]["open_time"]
+    ended = [candle for candle in candles if candle["open_time"] < opened][-1]
+    assert (ended["high"], ended["close"], ended["trades"]) == (50_001, 50_001, 3)
+    assert ended["close_time"] == opened == candles[-1]["close_time"] - 15_000
