@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 from typing import Final, final
 
@@ -9,6 +10,7 @@ import msgspec
 
 from app.auth import Key, Scope
 from app.identity import Identity, User
+from app.people.register import Register
 from app.settings import Settings
 from app.store import Store
 from app.wire import money
@@ -20,6 +22,8 @@ FILE_NAME: Final = "demo.json"
 NAMES: Final = ("alice", "bob")
 HOLDINGS: Final = {"USD": "100000", "USDT": "100000", "BTC": "2", "ETH": "20"}
 LABEL: Final = "demo"
+DOMAIN: Final = "example.com"
+PASSWORD_BYTES: Final = 12
 SCOPES: Final = Scope.READ | Scope.TRADE | Scope.WITHDRAW
 LOCAL_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 """Where one that listens everywhere is found from the same machine. `::` is everywhere in IPv6 only."""
@@ -31,6 +35,8 @@ class DemoAccount(msgspec.Struct, frozen=True):
     name: str
     api_key: str
     secret_key: str
+    email: str = ""
+    password: str = ""
 
     def __repr__(self) -> str:
         return f"DemoAccount({self.name}, {self.api_key}, ...)"
@@ -60,6 +66,29 @@ async def prepare(store: Store, settings: Settings) -> Demo | None:
     demo = Demo(url_of(settings), tuple(accounts))
     _write(settings.data_dir / FILE_NAME, demo)
     return demo
+
+
+async def enrol(register: Register, store: Store, settings: Settings) -> None:
+    """Let the demo users log in, with passwords that demo.json holds. Requires: `prepare` was there before."""
+    found = read(settings.data_dir)
+    if found is None or not (settings.demo and settings.is_embedded and store.sequencer.halted is None):
+        return
+    accounts = []
+    for account in found.accounts:
+        user = store.identity.user_named(account.name)
+        if user is None:
+            accounts.append(account)
+            continue
+        email, password = f"{account.name}@{DOMAIN}", account.password
+        person = register.find(user.owner_id)
+        if person is None:
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            await register.enrol(user.owner_id, email, password, has_allow_list=False)
+        elif not password:  # the file was lost
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            await register.replace_password(person, password)
+        accounts.append(msgspec.structs.replace(account, email=email, password=password))
+    _write(settings.data_dir / FILE_NAME, Demo(found.url, tuple(accounts)))
 
 
 def read(data_dir: Path) -> Demo | None:
@@ -96,7 +125,8 @@ async def _key(identity: Identity, user: User, account_id: int, known: DemoAccou
         if old.label == LABEL and not old.revoked_ms:
             await identity.revoke_key(old.api_key)
     new = await identity.create_key(user.owner_id, account_id, label=LABEL, scopes=SCOPES)
-    return DemoAccount(user.name, new.api_key, new.secret)
+    kept = ("", "") if known is None else (known.email, known.password)
+    return DemoAccount(user.name, new.api_key, new.secret, *kept)
 
 
 def _is_ours(key: Key, account_id: int) -> bool:

@@ -184,9 +184,21 @@ class Identity:
             ended = await connection.execute(update(api_keys).where(in_force).values(revoked_ms=self._clock()))
         return ended.rowcount == 1
 
-    async def keys(self, account_id: int = 0) -> list[KeyInfo]:
-        """Keys, also those that ended, of one account or of all."""
+    async def expire_key(self, api_key: str, at_ms: int) -> None:
+        """Let a key end at a time, if it does not end before."""
+        later = api_keys.c.expires_ms.is_(None) | (api_keys.c.expires_ms > at_ms)
+        async with self._engine.begin() as connection:
+            mine = (api_keys.c.key_id == api_key) & later
+            await connection.execute(update(api_keys).where(mine).values(expires_ms=at_ms))
+        key = self._keys.get(api_key)
+        if key is not None and not 0 < key.expires_at_ms <= at_ms:
+            key.expires_at_ms = at_ms
+
+    async def keys(self, account_id: int = 0, *, owner_id: int = 0) -> list[KeyInfo]:
+        """Keys, also those that ended, of one account or one owner, or of all."""
         query = select(api_keys).order_by(api_keys.c.created_ms, api_keys.c.key_id)
+        if owner_id:
+            query = query.where(api_keys.c.owner_id == owner_id)
         if account_id:
             query = query.where(api_keys.c.account_id == account_id)
         async with self._engine.connect() as connection:

@@ -10,6 +10,7 @@ from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
+from app import demo
 from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
 from app.custody.office import Office
@@ -22,6 +23,7 @@ from app.limits import AccountLimits
 from app.listings import load as load_listings
 from app.opening import prepare_markets
 from app.operators import operated
+from app.people.office import PeopleOffice
 from app.reference import Document, JsonReference, PageReference
 from app.scheduler import Bell
 from app.settings import Settings
@@ -29,6 +31,7 @@ from app.stamps import Lives
 from app.store import Store, open_store
 from app.stream.start import streaming
 from app.surfaces.evermark import liabilities
+from app.surfaces.evermark import start as doors
 from app.surfaces.evermark.operations import attend
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
@@ -50,7 +53,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
     """
     written: Document = {
         "paths": {},
-        "components": {"schemas": openapi.schemas(), "securitySchemes": openapi.SECURITY_SCHEMES},
+        "components": {"schemas": openapi.schemas(), "securitySchemes": dict(openapi.SECURITY_SCHEMES)},
     }
 
     @asynccontextmanager
@@ -70,6 +73,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:
                 app.register(route(row, handlers[row.path]))
+            people = app.state.people = PeopleOffice(store, settings, clock)
+            handlers.update(doors.serve(app, doors.table(people, store, clock), people, written))
             async with streaming(store, desk, table, settings) as stream:
                 app.state.stream = stream
                 lives = Lives()
@@ -77,9 +82,11 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 async with (
                     prices(store, settings, clock) as feed,
                     office,
+                    people,
                     operated(store, settings, office, clock, feed.health) as operators,
                 ):
                     attend(handlers, store, stream, office, operators, lives, feed.health, settings, clock)
+                    await demo.enrol(people.register, store, settings)
                     settle_memory()
                     yield
 

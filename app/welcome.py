@@ -36,6 +36,8 @@ def welcome(out: Console, settings: Settings) -> None:
         out.print(
             f"  {account.name}\n    api key     {account.api_key}\n    secret key  {account.secret_key}", markup=False
         )
+        if account.password:
+            out.print(f"    log in as   {account.email}\n    password    {account.password}", markup=False)
     if settings.custody == "simulated":
         payment = f"evermark chain deposit {found.accounts[0].name} 1.5 BTC"
         out.print(f"\nPay something in on the simulated chain: [bold]{payment}[/bold]")
