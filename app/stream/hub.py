@@ -132,14 +132,21 @@ class Hub:
     async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            now_s = self._loop.time()
-            for client in list(self.clients):
-                if client.key is not None:
-                    self._is_in_force(client)
-                elif not client.topics and now_s - client.since_s >= self.idle_s:
-                    client.end(POLICY, IDLE_WORDS)
-            self.ring.drop_old(now_s)
-            self._wake()
+            try:
+                self._look()
+            except Exception:
+                _log.exception("the stream could not look after its clients")
+
+    def _look(self) -> None:
+        """Let go of who is idle or may no longer be here, and of tails that nobody comes back for."""
+        now_s = self._loop.time()
+        for client in list(self.clients):
+            if client.key is not None:
+                self._is_in_force(client)
+            elif not client.topics and now_s - client.since_s >= self.idle_s:
+                client.end(POLICY, IDLE_WORDS)
+        self.ring.drop_old(now_s)
+        self._wake()
 
     def _wake(self) -> None:
         self._is_awake = bool(self._channels) or len(self.ring) > 0
@@ -361,7 +368,7 @@ class Hub:
             if time.monotonic() - start_s > TURN_S:
                 self._loop.call_soon(self._tell_dirty)
                 return
-            again_s = channel.tell(now_s)
+            again_s = self._told(channel, now_s)
             if not again_s:
                 self._dirty.pop(channel, None)
                 continue
@@ -373,12 +380,25 @@ class Hub:
         if next_s:
             self._timer = self._loop.call_at(next_s, self._tell_dirty)
 
+    def _told(self, channel: Channel, now_s: float) -> float:
+        """Let a market tell. A fault of ours in one of them keeps nobody from hearing of the others."""
+        try:
+            return channel.tell(now_s)
+        except Exception:
+            _log.exception("the stream could not tell of %s", channel.pair.name)
+            return 0.0
+
     def _tell_accounts(self) -> None:
         gathered, self._entries = self._entries, {}
         for account_id, entries in gathered.items():
             for client in list(self._watchers.get(account_id, ())):
-                if self._is_in_force(client):
+                if not self._is_in_force(client):
+                    continue
+                try:
                     _deliver(client, entries)
+                except Exception:  # it must not go on with a gap, and the others must not have one
+                    _log.exception("the stream could not tell a client of its account")
+                    client.end(FAULT, FAULT_WORDS)
 
 
 def _deliver(client: Client, entries: list[Entry]) -> None:
