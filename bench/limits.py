@@ -88,7 +88,9 @@ def measure_parts() -> dict[str, float]:
         addresses.take(name, b"/auth/order")
     accounts = AccountLimits(steady_clock, orders_per_min=10 * million, cancels_per_min=10 * million)
     order = PlaceOrder(1, 1, Side.BUY, 1, 1)
-    entries: list[Entry] = [(PlaceOrder(number % 16 + 1, 1, Side.BUY, 1, 1), None, None) for number in range(BATCH)]
+    entries: list[Entry] = [
+        (PlaceOrder(number % 16 + 1, 1, Side.BUY, 1, 1), None, None, None) for number in range(BATCH)
+    ]
     lanes = Waiting(1_000)
     plain: deque[Entry] = deque()
 
