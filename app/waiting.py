@@ -41,6 +41,7 @@ from exchange.commands import (
     SetVenueStatus,
     SkipCommand,
     Tick,
+    TransferFunds,
     UpdateIndexPrice,
     UpdateOptionModels,
     Withdraw,
@@ -72,6 +73,7 @@ URGENCIES: Final[dict[type[Command], Urgency]] = {
     SetMarginMode: Urgency.ORDINARY,
     MoveMargin: Urgency.ORDINARY,  # what adds margin: see urgency_of
     RequestWithdrawal: Urgency.ORDINARY,
+    TransferFunds: Urgency.ORDINARY,
     OpenAccount: Urgency.ORDINARY,
     CancelOrder: Urgency.REDUCING,
     CancelOrders: Urgency.REDUCING,

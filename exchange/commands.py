@@ -305,6 +305,16 @@ class AmendAsset(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=29)
     asset: Asset
 
 
+class TransferFunds(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31):
+    """Move money between two accounts of one owner. The same reference again changes nothing."""
+
+    reference: str
+    from_account_id: int
+    to_account_id: int
+    asset_id: int
+    amount: int
+
+
 Command: TypeAlias = (
     ListAsset
     | ListIndex
@@ -335,6 +345,7 @@ Command: TypeAlias = (
     | RecordDeposit
     | SettleDeposit
     | AmendAsset
+    | TransferFunds
 )
 
 _encoder = msgspec.msgpack.Encoder()

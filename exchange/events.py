@@ -22,7 +22,9 @@ class Cause(Enum):
     FEE = 1
     FUNDING = 2
     LIQUIDATION = 3
-    TRANSFER = 4  # between the balance and an isolated position's margin
+    TRANSFER = (
+        4  # between the balance and an isolated position's margin, or (with a reference) two accounts of one owner
+    )
     DEPOSIT = 5
     WITHDRAWAL = 6
     DELEVERAGING = 7

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, assert_never, final
 
-from exchange import accounts, deadman, deposits, listings, orders, prices, terms, withdrawals
+from exchange import accounts, deadman, deposits, listings, orders, prices, terms, transfers, withdrawals
 from exchange.commands import (
     AdvanceWithdrawal,
     AmendAsset,
@@ -31,6 +31,7 @@ from exchange.commands import (
     SetVenueStatus,
     SkipCommand,
     Tick,
+    TransferFunds,
     UpdateIndexPrice,
     UpdateOptionModels,
     Withdraw,
@@ -39,7 +40,7 @@ from exchange.events import CommandRejected, CommandSkipped, Event
 from exchange.state import State
 from exchange.state_codec import hash_state
 
-Payment: TypeAlias = RequestWithdrawal | AdvanceWithdrawal | RecordDeposit | SettleDeposit | AmendAsset
+Payment: TypeAlias = RequestWithdrawal | AdvanceWithdrawal | RecordDeposit | SettleDeposit | AmendAsset | TransferFunds
 
 
 @final
@@ -157,6 +158,8 @@ class Exchange:
             deposits.settle(state, command, time_ms, out)
         elif isinstance(command, AmendAsset):
             listings.amend_asset(state, command, out)
+        elif isinstance(command, TransferFunds):
+            transfers.transfer(state, command, time_ms, out)
         else:
             assert_never(command)
 

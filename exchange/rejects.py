@@ -8,6 +8,7 @@ class Reject(Enum):
 
     # form
     UNKNOWN_ACCOUNT = "The account does not exist."
+    NOT_ONE_OWNER = "Money moves between two accounts of one owner only."
     UNKNOWN_MARKET = "The market does not exist."
     UNKNOWN_ASSET = "The asset does not exist."
     UNKNOWN_INDEX = "The index does not exist."
