@@ -1,0 +1,55 @@
+"""Write the client's sync half from its async half: `python tools/unasync.py`. With --check only say whether it is up to date.
+
+The async half is what people edit. A test holds the two together.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "client" / "src" / "evermark_client"
+WORDS = (
+    (r"async def __aenter__", "def __enter__"),
+    (r"async def __aexit__", "def __exit__"),
+    (r"\baclose\b", "close"),
+    (r"\basync (def|with|for)\b", r"\1"),
+    (r"\bawait ", ""),
+    (r"^import asyncio\n", ""),
+    (r"\basyncio\.sleep\b", "time.sleep"),
+    (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
+    (r"\bhttpx\.AsyncBaseTransport\b", "httpx.BaseTransport"),
+    (r"\bAsync(Client|Orders|Rows|Stream)\b", r"\1"),
+    (r"\basync_stream\b", "sync_stream"),
+    (r"\b_async\b", "_sync"),
+    (r"The client for coroutines\.", "The client for programs without coroutines."),
+)
+HEAD = "# Written by tools/unasync.py from the async half: edit that one.\n"
+
+
+def translated(text: str) -> str:
+    """The sync half of a module."""
+    for word, other in WORDS:
+        text = re.sub(word, other, text, flags=re.MULTILINE)
+    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "client/x.py", "-"]
+    return subprocess.run(ruff, input=HEAD + text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def main() -> int:
+    """Write, or check."""
+    stale = []
+    for path in sorted((PACKAGE / "_async").glob("*.py")):
+        target = PACKAGE / "_sync" / path.name
+        text = translated(path.read_text("utf-8"))
+        if not target.exists() or target.read_text("utf-8") != text:
+            stale.append(target.name)
+            if "--check" not in sys.argv:
+                target.parent.mkdir(exist_ok=True)
+                target.write_text(text, "utf-8")
+    print(f"stale: {', '.join(stale)}" if stale else "up to date")
+    return int("--check" in sys.argv and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
