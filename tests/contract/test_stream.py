@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from random import Random
 from typing import Any
 from zlib import crc32
 
@@ -22,6 +24,7 @@ from exchange.commands import (
 )
 from exchange.events import CancelReason, OrderCancelled, WithdrawalRequested
 from exchange.limits import MONEY_SCALE
+from tests.support.mirror import Mirror
 from tests.support.streams import Listener, Message, credentials, listening
 from tests.venue import PAIR, SPOT, USD, Client, Venue
 
@@ -401,6 +404,67 @@ def test_what_was_told_is_the_account_to_the_last_field(
     assert positions[-1] == account["positions"][PAIR]
     fills = [message["result"]["fill"] for message in told if message["category"] == "fill_added"]
     assert [fill["id"] for fill in fills] == [fill["id"] for fill in sam.get("/fills", limit=12).json()["result"]][::-1]
+
+
+@pytest.mark.spec("STREAM-041", "STREAM-045")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_was_told_is_the_account_after_whatever_was_done(venue: Venue, seed: int) -> None:
+    dice = Random(seed)
+    clients = [venue.client(f"mirror {seed} {number}", is_isolated=number == 2) for number in range(3)]
+    extras = ["fill_added", "balance_updated"]
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listening(venue.url)) for _ in clients]
+        for client, listener in zip(clients, listeners, strict=True):
+            listener.ask("auth_api", {"api_key": client.api_key, "categories": extras})
+        for _ in range(150):
+            act(dice, dice.choice(clients))
+        for client, listener in zip(clients, listeners, strict=True):
+            mirror = Mirror()
+            for message in listener.rest():
+                mirror.take(message)
+            active = client.get("/active_orders", limit=1_000).json()["result"]
+            known = {order_id: {**order, "fills": []} for order_id, order in mirror.orders.items()}
+            assert {order["id"]: order for order in active} == known
+            account = client.get("/account").json()["result"]
+            assert mirror.balances == account["balances"]
+            assert {pair: settled(position) for pair, position in mirror.positions.items()} == {
+                pair: settled(position) for pair, position in account["positions"].items()
+            }
+    for client in clients:
+        client.cancel_all()
+
+
+def settled(position: dict[str, Any]) -> dict[str, Any]:
+    """A position without what open orders and other positions change of it, as the mark does."""
+    stats = {name: value for name, value in position["stats"].items() if name not in ("leverage", "lp", "bankrupt")}
+    return {**position, "locked": None, "stats": stats}
+
+
+def act(dice: Random, client: Client) -> None:
+    """Something that a trader does; refusals are part of it."""
+    kind = dice.random()
+    price = 60_000 + dice.randint(-15, 15)
+    side = dice.choice(["BUY", "SELL"])
+    qty = dice.randint(1, 5) / 1_000
+    active = [order["id"] for order in client.get("/active_orders").json()["result"]] or ["none"]
+    if kind < 0.5:
+        client.order(side=side, price=price, qty=qty, pair=dice.choice([PAIR, PAIR, SPOT]))
+    elif kind < 0.6:
+        client.order(side=side, price=None, qty=qty)
+    elif kind < 0.68:
+        client.order(side=side, price=price, qty=qty, trigger_price=60_000 + dice.choice([-2_000, 2_000]))
+    elif kind < 0.76:
+        client.send("/auth/cancel", id=dice.choice(active))
+    elif kind < 0.86:
+        client.send("/auth/amend", id=dice.choice(active), price=price, qty=qty)
+    elif kind < 0.9:
+        client.send("/auth/close", pair=PAIR)
+    elif kind < 0.94:
+        client.send("/fund", pair=PAIR, qty=5)
+    elif kind < 0.97:
+        client.order(side=side, price=price, qty=qty, reduce_only=True)
+    else:
+        client.order(side=side, price=price, qty=qty, self_match="DECREMENT", icebergs=2)
 
 
 @pytest.mark.spec("STREAM-047")

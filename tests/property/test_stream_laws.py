@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import pytest
@@ -20,11 +20,11 @@ from exchange import views
 from exchange.commands import Command
 from exchange.exchange import Exchange
 from tests.simulation.life import Life, read_journal
+from tests.support.mirror import ENDS, Mirror
 
 COMMANDS = 6_000
 SEEDS = (1, 8)
 CHECK_EVERY = 250
-ENDS = {"order_cancelled", "order_completed", "trigger_cancelled", "trigger_failed"}
 OWN_ORDER = {"fills", "time", "leverage", "trigger_price", "msg"}
 """What REST has from elsewhere, or changes without an event: a trailing stop's trigger, the leverage of an account."""
 POSITION = ("pair", "size", "realized", "funding", "fees", "cum_pnl")
@@ -39,35 +39,6 @@ class Standing:
 
     def __init__(self) -> None:
         self.exchange = Exchange()
-
-
-class Mirror:
-    """What a client knows of its account from messages alone."""
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Json] = {}
-        self.positions: dict[str, Json] = {}
-        self.balances: Json = {}
-        self.place = (0, 0)
-
-    def take(self, message: dict[str, Any]) -> None:
-        place = (message["seq"], message["index"])
-        assert place > self.place, "messages go back"
-        self.place = place
-        category, result = message["category"], message["result"]
-        if category.startswith(("order_", "trigger_")):
-            order = result["order"]
-            is_new = category in ("order_added", "trigger_added")
-            assert is_new == (order["id"] not in self.orders), (category, order["id"])
-            self.orders[order["id"]] = order
-            if category in ENDS:
-                del self.orders[order["id"]]
-        elif category == "position_updated":
-            self.positions[result["pair"]] = result
-        elif category == "position_closed":
-            self.positions.pop(result["pair"], None)
-        elif category == "balance_updated":
-            self.balances = result["balances"]
 
 
 def payload(data: bytes) -> bytes:
