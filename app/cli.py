@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app import cli_money, compiled, control
+from app import cli_money, cli_operators, compiled, control
 from app.faults import Fault
 from app.feeds.health import GOOD, SourceHealth
 from app.terminal import ask as _ask
@@ -53,6 +53,7 @@ app.add_typer(keys_app, name="keys", rich_help_panel="Operate")
 app.add_typer(markets_app, name="markets", rich_help_panel="Operate")
 app.add_typer(venue_app, name="venue", rich_help_panel="Operate")
 cli_money.attach(app)
+cli_operators.attach(app)
 
 
 @app.callback()

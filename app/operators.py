@@ -52,6 +52,7 @@ class Operated(NamedTuple):
     """What the admin surface works with: whose token it is, and who does what is asked."""
 
     tokens: Tokens
+    log: AuditLog
     ask: Audited
 
 
@@ -68,11 +69,12 @@ async def operated(
     engine = engine_for(store.url, connections_max=CONNECTIONS_MAX, command_timeout_s=TIMEOUT_S)
     tokens = Tokens(engine, clock)
     await tokens.load()
-    ask = Audited(Operator(store, office, health), AuditLog(engine, clock), tokens, lambda: store.sequencer.seq)
+    log = AuditLog(engine, clock)
+    ask = Audited(Operator(store, office, health), log, tokens, lambda: store.sequencer.seq)
     server = ControlServer(settings.data_dir, ask)
     await server.start()
     try:
-        yield Operated(tokens, ask)
+        yield Operated(tokens, log, ask)
     finally:
         await server.stop()
         await engine.dispose()
