@@ -25,6 +25,7 @@ from app.opening import prepare_markets
 from app.operators import operated
 from app.people.office import PeopleOffice
 from app.reference import Document, JsonReference, PageReference
+from app.reference_streams import JsonStreams, PageStreams
 from app.scheduler import Bell
 from app.settings import Settings
 from app.stamps import Lives
@@ -100,7 +101,12 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             description="A perpetuals margin exchange. Private addresses take the x-api-key header; those under /auth "
             "also x-signature, the base64 of HMAC-SHA256 over the body as sent.",
             path="/docs",
-            render_plugins=[PageReference(written), JsonReference(written)],
+            render_plugins=[
+                PageReference(written),
+                JsonReference(written),
+                PageStreams(written),
+                JsonStreams(written),
+            ],
         ),
         logging_config=None,
     )

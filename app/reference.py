@@ -10,7 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 Document = dict[str, Any]
 
-_STYLE: Final = """
+STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem 1.5rem;color:#1c1e21}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin:2.2rem 0 .3rem}code,pre{font:14px/1.5 ui-monospace,monospace}
 table{border-collapse:collapse;width:100%;margin:.5rem 0}td,th{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;
@@ -59,16 +59,17 @@ def page(document: Document) -> str:
     info = document["info"]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>{escape(info['title'])}</title><style>{_STYLE}</style><h1>{escape(info['title'])}</h1>",
+        f"<title>{escape(info['title'])}</title><style>{STYLE}</style><h1>{escape(info['title'])}</h1>",
         f"<p>{escape(info.get('description', ''))}</p>",
-        "<p>The same as a document for programs: <a href='/docs/openapi.json'><code>/docs/openapi.json</code></a>.</p>",
+        "<p>The same as a document for programs: <a href='/docs/openapi.json'><code>/docs/openapi.json</code></a>. "
+        "What happens, as it happens: <a href='/docs/streams'>the streams</a>.</p>",
     ]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             parts.append(_operation(path, method, operation))
     parts.append("<h2>Schemas</h2>")
     for name, schema in document["components"].get("schemas", {}).items():
-        parts.append(_details(name, schema))
+        parts.append(details(name, schema))
     return "".join(parts)
 
 
@@ -89,7 +90,7 @@ def _operation(path: str, method: str, operation: Document) -> str:
         parts.append("</table>")
     for status, response in operation.get("responses", {}).items():
         for content in response.get("content", {}).values():
-            parts.append(_details(f"{status} {response['description']}", content.get("schema", {})))
+            parts.append(details(f"{status} {response['description']}", content.get("schema", {})))
     parts += _examples(operation)
     return "".join(parts)
 
@@ -100,8 +101,8 @@ def _examples(operation: Document) -> list[str]:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         asked = content.get("example", asked)
     answered = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {})
-    found = [_details("Example of a request", asked)] if asked else []
-    return [*found, _details("Example of an answer", answered["example"])] if "example" in answered else found
+    found = [details("Example of a request", asked)] if asked else []
+    return [*found, details("Example of an answer", answered["example"])] if "example" in answered else found
 
 
 def _parameter(name: str, schema: Document, is_needed: bool) -> str:
@@ -113,6 +114,7 @@ def _parameter(name: str, schema: Document, is_needed: bool) -> str:
     )
 
 
-def _details(title: str, schema: Document) -> str:
+def details(title: str, schema: Document) -> str:
+    """A schema or an example, to be opened."""
     text = msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
     return f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
