@@ -61,15 +61,17 @@ def main() -> int:
                 cost[name].append(1e6 * (found["server_cpu"] - idle[sides[name]]) / found["rate"])
                 rows.append((name, round(cost[name][-1], 1), round(found["rate"])))
     report.table(("side", "server us an order", "orders/s"), sorted(rows))
-    ratio = statistics.median(a / b for a, b in zip(cost["with"], cost["without"], strict=True))
+    # What else the machine does only adds to a round: the cheap quarter of each side is compared.
+    least = {name: statistics.quantiles(costs, n=4)[0] for name, costs in cost.items()}
+    ratio = least["with"] / least["without"]
     print(f"\n  an order with limits / without: {ratio:.3f} of the server's processor time")
     report.append(
         "limits",
         conditions,
         {
             **{f"{name}_ns": round(ns) for name, ns in parts.items()},
-            "with_us": round(statistics.median(cost["with"]), 1),
-            "without_us": round(statistics.median(cost["without"]), 1),
+            "with_us": round(least["with"], 1),
+            "without_us": round(least["without"], 1),
             "ratio": round(ratio, 3),
         },
     )
@@ -136,12 +138,12 @@ class Server:
 
     def __init__(self, server: psutil.Process, data_dir: Path, spec: Round) -> None:
         self._process = server
-        self._data_dir = data_dir
-        self._spec = spec
+        self.data_dir = data_dir
+        self.spec = spec
 
     def measure(self, seconds: float) -> Round:
         """Orders for some seconds."""
-        return measure({**self._spec, "seconds": seconds}, self._process, self._data_dir)
+        return measure({**self.spec, "seconds": seconds}, self._process, self.data_dir)
 
     def busy_s(self) -> float:
         """The server's processor time so far."""
