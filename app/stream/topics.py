@@ -21,7 +21,7 @@ from exchange import views
 from exchange.events import PositionDeleveraged, PositionTakenOver, Traded
 
 BOOK_S: Final = 0.02
-CLIENT_S: Final = 0.000_05
+CLIENT_S: Final = 0.000_015
 """For each subscriber a book is told so much more seldom."""
 TICKER_S: Final = 0.25
 DEPTH_LEVELS: Final = 40
