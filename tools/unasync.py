@@ -32,8 +32,11 @@ def translated(text: str) -> str:
     """The sync half of a module."""
     for word, other in WORDS:
         text = re.sub(word, other, text, flags=re.MULTILINE)
-    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "client/x.py", "-"]
-    return subprocess.run(ruff, input=HEAD + text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    text = HEAD + text
+    for order in (("check", "--select", "I", "--fix", "--quiet"), ("format", "--quiet")):
+        ruff = [sys.executable, "-m", "ruff", *order, "--stdin-filename", "client/src/evermark_client/x.py", "-"]
+        text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    return text
 
 
 def main() -> int:

@@ -9,12 +9,12 @@ import httpx
 
 from evermark_client import calls
 from evermark_client._sync.rows import Rows
-from evermark_client.sync_stream import Stream
-from evermark_client.calls import Asking, Call
+from evermark_client.calls import Call
 from evermark_client.errors import Denied, NotTaken, OutcomeUnknown, Refused, Unreachable
 from evermark_client.forms import Clock
 from evermark_client.models import Order
 from evermark_client.session import Session
+from evermark_client.sync_stream import Stream
 from evermark_client.wire import lost, prepare, result_of
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Client(Rows):
 
         Raises: Refused, Denied, NotTaken (nothing happened), OutcomeUnknown (something may have).
         """
-        return self._persist(call, is_unknown=False)
+        return self._persist(call, time.monotonic() + self._deadline_s, is_unknown=False)
 
     def settle(self, call: Call[T]) -> T:
         """Learn what became of a call that was sent elsewhere and had no answer, and send it where that is safe.
@@ -75,11 +75,11 @@ class Client(Rows):
         """
         if call.is_once:
             raise OutcomeUnknown(f"{call.path} had no answer", call.client_order_id)
-        if call.asking:
-            found = self._found(call.asking)
-            if found is not None:
-                return found
-        return self._persist(call, is_unknown=True)
+        deadline = time.monotonic() + self._deadline_s
+        found = self._found(call, deadline)
+        if found is not None:
+            return found
+        return self._persist(call, deadline, is_unknown=True)
 
     def stream(self, *, fills: bool = False, balances: bool = False) -> Stream:
         """The stream, with the account's own messages where the client has a key. `fills` and `balances` ask for those too."""
@@ -88,8 +88,7 @@ class Client(Rows):
         url = str(self._http.base_url.copy_with(scheme={"http": "ws", "https": "wss"}[self._http.base_url.scheme]))
         return Stream(self, url, session, timeout_s=self._timeout_s)
 
-    def _persist(self, call: Call[T], *, is_unknown: bool) -> T:
-        deadline = time.monotonic() + self._deadline_s
+    def _persist(self, call: Call[T], deadline: float, *, is_unknown: bool) -> T:
         clock_attempts = CLOCK_ATTEMPTS
         pause = PAUSE_S
         while True:
@@ -98,8 +97,8 @@ class Client(Rows):
                 return self._send(call)
             except Refused:
                 # It may be refused because the first one was executed: a second one changes nothing, or finds nothing.
-                if is_unknown and call.asking:
-                    found = self._found(call.asking)
+                if is_unknown:
+                    found = self._found(call, deadline)
                     if found is not None:
                         return found
                 raise
@@ -121,8 +120,8 @@ class Client(Rows):
                 is_unknown = True
             time.sleep(wait)
             pause = min(2 * pause, PAUSE_MAX_S)
-            if is_unknown and call.asking:
-                found = self._found(call.asking)
+            if is_unknown:
+                found = self._found(call, deadline)
                 if found is not None:
                     return found
 
@@ -138,15 +137,21 @@ class Client(Rows):
             raise lost(call, f"{call.path}: {fault!r}") from fault
         return result_of(call, answer.status_code, answer.headers, answer.content)
 
-    def _found(self, asking: Asking[T]) -> T | None:
-        """The answer that an order gives, if it shows that the request was executed."""
+    def _found(self, call: Call[T], deadline: float) -> T | None:
+        """The answer that the order gives, if it shows that the call was executed. Raises: OutcomeUnknown where it cannot be asked for."""
+        asking = call.asking
+        if asking is None:
+            return None
         try:
-            order = self._send(calls.find(asking.by))
+            order = self._persist(calls.find(asking.by), deadline, is_unknown=False)
             if not asking.is_done(order):
                 return None
-            return asking.answer(order, self._send(calls.keyed("/account", calls.ACCOUNT)))
-        except (Refused, NotTaken):
+            account = self._persist(calls.keyed("/account", calls.ACCOUNT), deadline, is_unknown=False)
+        except Refused:
             return None
+        except NotTaken as fault:
+            raise OutcomeUnknown(str(fault), call.client_order_id, fault.retry_s) from fault
+        return asking.answer(order, account)
 
     def find_order(self, client_order_id: str) -> Order | None:
         """The order of this name, or None where there is none (yet: a request under way may still make it)."""
