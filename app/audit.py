@@ -26,6 +26,7 @@ READS: Final = (
     control.Accounts,
     control.Keys,
     control.Markets,
+    control.Venue,
     control.Insurance,
     control.Funding,
     control.Liquidations,

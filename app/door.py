@@ -18,7 +18,7 @@ Headers = tuple[Header, ...]
 
 OTHER: Final = "other"
 """What all addresses count as that are none of ours."""
-_JSON: Final[Header] = (b"content-type", b"application/json")
+JSON: Final[Header] = (b"content-type", b"application/json")
 
 
 @final
@@ -166,9 +166,9 @@ def attended_other(handle: Application, lives: Lives) -> Application:
     return attend
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
+async def send_answer(send: Send, answer: Answer, content: Header = JSON) -> None:
     """Send an answer, with its request's name where it has one."""
-    headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    headers = [content, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
     stamps = current.get()
     if stamps is not None:
         stamps.status = answer.status

@@ -22,7 +22,7 @@ from exchange import views
 from exchange.instrument import MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID, MONEY_SCALE
 
-CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 MS_PER_S: Final = 1_000
 
 

@@ -17,7 +17,7 @@ def main() -> None:
     def nothing(_histogram: Histogram, _value: float) -> None:
         """Count nothing."""
 
-    operations.attended = as_it_is  # type: ignore[assignment]
+    operations.attended = as_it_is  # type: ignore[attr-defined, assignment]
     Histogram.observe = nothing  # type: ignore[method-assign, assignment]
     cli.main()
 

@@ -1,17 +1,26 @@
 """The admin surface, its log, the probes and the metrics, over HTTP and over the socket."""
 
 import asyncio
+import getpass
+import hashlib
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import requests
+from asyncpg import PostgresError
 
 from app import control
-from app.control import ask
+from app.audit import READS
+from app.control import AnyRequest, ask
+from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
+from app.faults import Halted
 from app.settings import Settings
+from app.surfaces.evermark.admin import PREFIX, ROUTES, SOCKET_ONLY, Route
+from app.tokens import Duty
 from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
 from tests.venue import DEADLINE_S, PAIR, Venue, running_venue
@@ -83,3 +92,322 @@ def test_metrics_need_a_token_and_probes_none(house: House) -> None:
     said = house.get("/metrics", "metrics")
     assert said.headers["content-type"].startswith("text/plain")
     assert "evermark_ready 1.0" in said.text
+
+
+# --- who may do what -------------------------------------------------------------------------------------------------
+
+SAMPLES: dict[str, dict[str, object]] = {
+    "OpenAccount": {"name": "ada", "reference": "sample"},
+    "SetMode": {"account_id": 1, "mode": "cross"},
+    "CreateKey": {"account_id": 1},
+    "RevokeKey": {"api_key": "none"},
+    "Deposit": {"account_id": 1, "asset": "USD", "amount": "5", "reference": "sample"},
+    "Withdraw": {"account_id": 1, "asset": "USD", "amount": "1", "reference": "sample"},
+    "SetMarket": {"symbol": PAIR, "status": "TRADING"},
+    "AmendMarket": {"symbol": PAIR, "changes": {"taker_fee_ppm": "301"}},
+    "SetVenue": {"status": "TRADING"},
+    "Skip": {"seq": 1, "reason": "a test"},
+    "SetProvider": {"account_id": 1, "is_provider": False},
+    "MoveWithdrawal": {"withdrawal_id": 1, "step": "approve"},
+    "AmendAsset": {"symbol": "BTC", "changes": {"withdrawal_fee": "0.0005"}},
+    "Resolve": {"incident_id": 1, "reason": "a test"},
+}
+QUERIES: dict[str, dict[str, object]] = {"Funding": {"symbol": PAIR}, "DepositAddress": {"who": "1", "asset": "BTC"}}
+EVERY = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def account(house: House) -> int:
+    return house.venue.account("somebody")
+
+
+def call(house: House, route: Route, token: str) -> requests.Response:
+    name = route.asks.__name__
+    if route.method == "GET":
+        return house.call("GET", PREFIX + route.path, token, params=QUERIES.get(name, {}))
+    return house.call("POST", PREFIX + route.path, token, json=SAMPLES[name])
+
+
+def changes(house: House) -> tuple[int, bytes]:
+    """How many entries the log has, and the state."""
+    return house.log(limit=1)[0]["entry_id"], house.venue.state_hash()
+
+
+@EVERY
+def test_each_address_wants_its_own_scope(house: House, route: Route) -> None:
+    """OPS-002: with all other scopes together nothing is done and nothing is logged; with its own it is."""
+    others = [one.name.lower() for one in Duty if one.name and not one & route.duty]
+    others_token, own = house.token(*others), house.token(str(route.duty.name).lower())
+    before = changes(house)
+    refused = call(house, route, others_token)
+    assert (refused.status_code, refused.json()["result"]) == (403, None)
+    assert str(route.duty.name).lower() in refused.json()["msg"]
+    assert changes(house) == before
+    answer = call(house, route, own)
+    assert answer.status_code in (200, 422), answer.text
+    assert (changes(house)[0] > before[0]) == (route.method == "POST")
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer", "Bearer evop_nobody", "Basic evop_nobody", "Bearer {revoked}", "{good}", "bearer{good}"],
+)
+def test_nobody_comes_in_without_a_token_in_force(house: House, route: Route, authorization: str) -> None:
+    """OPS-003: 401 and a challenge, whatever is asked, and nothing is done."""
+    good, gone = house.token("read"), revoked(house)
+    before = changes(house)
+    headers = {"authorization": authorization.format(good=good, revoked=gone)} if authorization else {}
+    sample = SAMPLES.get(route.asks.__name__)
+    answer = house.call(route.method, PREFIX + route.path, "", headers=headers, json=sample)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert changes(house) == before
+
+
+def revoked(house: House) -> str:
+    name = "gone"
+    if name not in house.tokens:
+        every = tuple(one.name.lower() for one in Duty if one.name)
+        house.tokens[name] = ask(
+            house.settings.data_dir, control.CreateOperator(name, every), control.NewOperator
+        ).token
+        ask(house.settings.data_dir, control.RevokeOperator(name), control.Done)
+    return house.tokens[name]
+
+
+@pytest.mark.parametrize("key", ["trader", "none"])
+def test_a_traders_key_is_no_operators(house: House, account: int, key: str) -> None:
+    """OPS-003."""
+    client = house.venue.key(account)
+    headers = {"x-api-key": client.api_key} if key == "trader" else {}
+    answer = house.venue.http.get(house.venue.url + "/admin/status", headers=headers, timeout=DEADLINE_S)
+    assert answer.status_code == 401
+
+
+def test_every_request_has_an_address_or_is_the_sockets_own() -> None:
+    """OPS-001: also one that is added later."""
+    asked = {route.asks for route in ROUTES}
+    kinds = set(get_args(AnyRequest))
+    assert asked | set(SOCKET_ONLY) == kinds
+    assert not asked & set(SOCKET_ONLY)
+    assert {route.asks for route in ROUTES if route.method == "GET"} == set(READS) - set(SOCKET_ONLY)
+    assert all(route.duty is Duty.READ for route in ROUTES if route.method == "GET")
+    assert all(route.duty is not Duty.READ for route in ROUTES if route.method == "POST")
+
+
+@pytest.mark.parametrize(
+    "method, path, body, status",
+    [
+        ("POST", "/admin/venue", b'{"status":7}', 400),
+        ("POST", "/admin/venue", b'{"status":"HALTED","more":1}', 400),
+        ("POST", "/admin/venue", b"{", 400),
+        ("POST", "/admin/venue", b"\xff\xfe", 400),
+        ("POST", "/admin/venue", b'{"do":"skip","status":"HALTED"}', 400),
+        ("POST", "/admin/venue", b" " * 70_000, 413),
+        ("POST", "/admin/venue", b'{"status":"SETTLED"}', 422),
+        ("GET", "/admin/audit?limit=no", b"", 400),
+        ("GET", "/admin/audit?limit=0", b"", 422),
+        ("GET", "/admin/audit?more=1", b"", 400),
+        ("DELETE", "/admin/venue", b"", 405),
+        ("GET", "/admin/nothing", b"", 404),
+        ("POST", "/metrics", b"", 405),
+        ("POST", "/healthz", b"", 405),
+    ],
+)
+def test_what_cannot_be_meant_is_said(house: House, method: str, path: str, body: bytes, status: int) -> None:
+    """OPS-004."""
+    before = house.venue.state_hash()
+    answer = house.call(method, path, house.token("venue", "read"), data=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, status), answer.text
+    assert house.venue.state_hash() == before
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_is_logged_with_its_reason(house: House) -> None:
+    """OPS-006."""
+    answer = house.post("/admin/debit", "money", account_id=1, asset="USD", amount="1e9", reference="too much")
+    assert answer.status_code == 422
+    entry = house.log(limit=1, action="withdraw")[0]
+    assert (entry["outcome"], entry["detail"]) == ("refused", answer.json()["msg"])
+    assert json.loads(entry["before"]) == json.loads(entry["after"])["now"]
+
+
+def test_the_socket_writes_into_the_same_log(house: House) -> None:
+    """OPS-005: under the name of the system user at its other end."""
+    ask(house.settings.data_dir, control.SetVenue("REDUCE_ONLY"), control.VenueRow)
+    ask(house.settings.data_dir, control.SetVenue("TRADING"), control.VenueRow)
+    last, first = house.log(limit=2, action="set_venue")
+    assert (last["surface"], last["operator"], last["address"]) == ("socket", getpass.getuser(), "")
+    assert json.loads(first["before"]) == {"status": "TRADING"}
+    assert json.loads(first["after"]) == {"answer": {"status": "REDUCE_ONLY"}, "now": {"status": "REDUCE_ONLY"}}
+    assert last["request_id"] != first["request_id"]
+
+
+def test_the_log_holds_no_secrets(house: House, account: int) -> None:
+    """OPS-007."""
+    key = house.post("/admin/keys", "users", account_id=account, label="secret?").json()["result"]
+    text = json.dumps(house.log(limit=1_000))
+    assert key["api_key"] in text
+    assert key["secret_key"] not in text
+    assert house.tokens
+    assert not [token for token in house.tokens.values() if token in text]
+
+
+def test_what_is_not_in_the_log_is_not_done(house: House) -> None:
+    """OPS-008: and one that was begun and not ended can be ended, but nothing of it changed."""
+
+    async def broken(statement: str) -> None:
+        connection = await connect(str(house.settings.database_url))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    before = house.venue.state_hash()
+    house.venue.run(broken("ALTER TABLE audit_log RENAME TO audit_log_gone"))
+    try:
+        answer = house.post("/admin/venue", "venue", status="HALTED")
+        assert (answer.status_code, answer.json()["result"]) == (503, {"is_outcome_unknown": False})
+        assert house.venue.state_hash() == before
+    finally:
+        house.venue.run(broken("ALTER TABLE audit_log_gone RENAME TO audit_log"))
+    for statement in (
+        "UPDATE audit_log SET outcome = 'refused'",
+        "UPDATE audit_log SET operator = 'somebody else' WHERE outcome IS NULL",
+        "DELETE FROM audit_log",
+    ):
+        house.venue.run(
+            broken(
+                "INSERT INTO audit_log SELECT nextval('audit_log_entry_id_seq'), 0, 'a', 'b', 'c', 'd', 'e', 'f', 'g'"
+            )
+        )
+        with pytest.raises(PostgresError, match="only added to"):
+            house.venue.run(broken(statement))
+    house.venue.run(broken("UPDATE audit_log SET outcome = 'unknown' WHERE outcome IS NULL"))
+
+
+@pytest.mark.parametrize(
+    "name, scopes, said",
+    [
+        ("", ("read",), "needs a name"),
+        ("x", (), "needs a scope"),
+        ("x", ("root",), "no scope"),
+        ("read", ("read",), "in force"),
+    ],
+)
+def test_an_operator_that_cannot_be_is_refused(house: House, name: str, scopes: tuple[str, ...], said: str) -> None:
+    """OPS-009."""
+    house.token("read")
+    with pytest.raises(control.Refused, match=said):
+        ask(house.settings.data_dir, control.CreateOperator(name, scopes), control.NewOperator)
+
+
+def test_the_database_has_no_token(house: House) -> None:
+    """OPS-009: only hashes."""
+
+    async def hashes() -> list[bytes]:
+        connection = await connect(str(house.settings.database_url))
+        try:
+            return [row["token_hash"] for row in await connection.fetch("SELECT token_hash FROM operators")]
+        finally:
+            await connection.close()
+
+    assert hashlib.sha256(house.token("read").encode()).digest() in house.venue.run(hashes())
+
+
+# --- names of requests -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/ping", "/account", "/healthz", "/admin/status", "/nowhere", "/metrics", "/docs"])
+def test_every_answer_has_its_requests_name(house: House, path: str) -> None:
+    """OPS-011: the client's own, or a new one; never one that could not go into a log."""
+    own = house.call("GET", path, "", headers={"x-request-id": "a.b:c_d-1"})
+    assert own.headers["x-request-id"] == "a.b:c_d-1"
+    names = [
+        house.call("GET", path, "", headers=headers).headers["x-request-id"]
+        for headers in ({}, {"x-request-id": "no way"})
+    ]
+    names.append(house.call("GET", path, "", headers={"x-request-id": "x" * 65}).headers["x-request-id"])
+    assert len(set(names)) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{8}-\d+", name) for name in names)
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_commands_life_is_counted(house: House) -> None:
+    """OPS-012: each step of an order, the batch, the journal, the answer by address and status."""
+    client = house.venue.client("counted")
+    before = samples(house)
+    for _ in range(3):
+        assert client.order().status_code == 200
+    assert client.order(price=1).status_code != 200
+    after = samples(house)
+
+    def more(name: str) -> float:
+        return after.get(name, 0) - before.get(name, 0)
+
+    for step in ("decode", "queue", "journal", "apply", "answer"):
+        assert more(f'evermark_command_step_seconds_count{{step="{step}"}}') == 4
+        assert more(f'evermark_command_step_seconds_bucket{{le="+Inf",step="{step}"}}') == 4
+        assert 0 < more(f'evermark_command_step_seconds_sum{{step="{step}"}}') < DEADLINE_S
+    whole = more('evermark_request_seconds_sum{kind="command"}')
+    parts = sum(
+        more(f'evermark_command_step_seconds_sum{{step="{step}"}}')
+        for step in ("decode", "queue", "journal", "apply", "answer")
+    )
+    assert parts == pytest.approx(whole, rel=1e-3)
+    assert more('evermark_answers_total{path="/auth/order",status="200"}') == 3
+    assert more("evermark_batch_size_count") >= 4
+    assert more("evermark_journal_commit_seconds_count") == more("evermark_batch_size_count")
+    assert after["evermark_seq"] > before["evermark_seq"]
+
+
+def samples(house: House) -> dict[str, float]:
+    found = {}
+    for line in house.get("/metrics", "metrics").text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+    return found
+
+
+def test_a_stranger_cannot_make_metrics_grow(house: House) -> None:
+    """OPS-013: addresses that there are not count as one, names of methods as none."""
+    house.get("/nowhere-at-all")
+    before = len(samples(house))
+    for number in range(20):
+        house.get(f"/nowhere-{number}")
+        house.call(f"METHOD{number}", "/ping", "")
+    assert len(samples(house)) <= before + 1  # /ping may have its first 405
+    assert 'path="other",status="404"' in house.get("/metrics", "metrics").text
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_halted_exchange_lives_and_is_not_ready(house: House) -> None:
+    """OPS-010."""
+    sequencer = house.venue.store.sequencer
+    halted = Halted(7, "a promise")
+
+    def halt() -> None:
+        sequencer._halt(halted)
+
+    def go_on() -> None:
+        sequencer.halted = None
+        sequencer._accept()
+
+    house.venue.call(halt)
+    try:
+        assert house.get("/healthz").status_code == 200
+        ready = house.get("/readyz")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        assert "promise" in ready.json()["why"]
+        assert samples(house)["evermark_ready"] == 0
+    finally:
+        house.venue.call(go_on)
+    assert house.get("/readyz").status_code == 200

@@ -7,10 +7,9 @@ from typing import Any, Final
 import msgspec
 from litestar.types import Receive, Send
 
-from app.door import Answer, Application, send_answer
+from app.door import Answer, Application, Request, send_answer
 from app.health import Health
 from app.metrics import CONTENT_TYPE
-from app.stamps import current
 from app.surfaces.evermark.admin import admitted, failure, turned_away
 from app.tokens import Duty, Tokens
 
@@ -37,18 +36,13 @@ def applications(health: Health, text: Callable[[], bytes], tokens: Tokens, *, i
         if refusal is not None:
             await send_answer(send, refusal)
             return
-        body = text()
-        stamps = current.get()
-        if stamps is not None:
-            stamps.status = HTTPStatus.OK
-        headers = [(b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send_answer(send, Answer(text()), CONTENT_TYPE)
 
     return {LIVE: live, READY: ready, METRICS: metrics}
 
 
 def _only_get(scope: Any) -> Answer | None:
+    Request(scope)  # for its name
     if scope["method"] == "GET":
         return None
     words = "This address takes GET only."
