@@ -307,7 +307,7 @@ def markets_amend(
         ),
     ] = None,
 ) -> None:
-    """Give a market other terms: at once, or after the notice period where they ask for more margin."""
+    """Give a market other terms: at once, or after the notice period where they may ask more of positions."""
     pairs = [change.partition("=") for change in changes or ()]
     if any(not (name and equals and value) for name, equals, value in pairs):
         raise control.Refused("Terms are given as NAME=VALUE.")
@@ -321,7 +321,7 @@ def markets_amend(
         out.print(f"{row.symbol} has these terms already.")
     elif row.effective_ms:
         out.print(
-            f"{row.symbol} has these terms from [bold]{_date(row.effective_ms)}[/bold] on: they ask for more margin."
+            f"{row.symbol} has these terms from [bold]{_date(row.effective_ms)}[/bold] on: they may ask more of positions."
         )
     else:
         out.print(f"[green]{row.symbol} has these terms now.[/green]")
