@@ -3,6 +3,7 @@
 from typing import final
 
 from engine.order import Order, OrderStatus
+from engine.triggers import Trigger
 from exchange import entry, margins
 from exchange.commands import OptionModel, PlaceOrder
 from exchange.deleveraging import market_lights
@@ -14,7 +15,7 @@ from exchange.state import Account, Holding, Market, State, request_of
 from exchange.state_codec import is_blank, is_empty
 from risk.fixed import div_up
 from risk.liquidation import failing_price
-from risk.margin import LEVERAGE_SCALE, RATE_SCALE
+from risk.margin import LEVERAGE_SCALE, PPM, RATE_SCALE
 
 
 @final
@@ -191,7 +192,10 @@ class PositionView:
 
 @final
 class OrderView:
-    """An open order. Units: lots and price units; `qty` is the total, `leverage_e2` what counts for the account."""
+    """An open order. Units: lots and price units; `qty` is the total, `leverage_e2` what counts for the account.
+
+    `trigger_price` of an active trailing stop is where it would fire now.
+    """
 
     __slots__ = (
         "account_id",
@@ -224,8 +228,17 @@ class OrderView:
         holding = account.holdings[request.market_id]
         self.leverage_e2: int = margins.leverage_of(holding)
         trigger = holding.triggers.get(order.order_id)
-        self.trigger_price: int = trigger.price if trigger is not None else request.trigger_price
+        self.trigger_price: int = stop_of(trigger) if trigger is not None else request.trigger_price
         self.status: OrderStatus = OrderStatus.ACTIVE if trigger is None else OrderStatus.UNTRIGGERED
+
+
+def stop_of(trigger: Trigger) -> int:
+    """Return the price at which a waiting order would fire now: of a trailing stop that is not active, at which it becomes so."""
+    extreme = trigger.extreme
+    if not trigger.is_trailing() or extreme == 0:
+        return trigger.price
+    distance = trigger.trail or div_up(extreme * trigger.trail_ppm, PPM)
+    return extreme + trigger.order.sign * distance
 
 
 def index_price_of(market: Market) -> int:

@@ -133,8 +133,16 @@ def test_only_an_open_order_of_ones_own_can_be_amended(venue: Venue, gina: Clien
     assert conforms(venue, gina.post("/auth/amend", f"id={order_id}&qty=0.002"))["field"] == "timestamp"
 
 
+def stands(venue: Venue, client: Client, order_id: str) -> list[float]:
+    """Where a trailing stop would fire, in every answer that has it."""
+    rows = [conforms(venue, client.get("/order", id=order_id))]
+    for path in ("/active_orders", "/orders", "/triggers"):
+        rows += [row for row in conforms(venue, client.get(path)) if row["id"] == order_id]
+    return [row["trigger_price"] for row in rows]
+
+
 @pytest.mark.spec("REST-041")
-def test_a_trailing_stop_follows_is_amended_and_fires(venue: Venue, gina: Client, hugo: Client) -> None:
+def test_a_trailing_stop_follows_and_fires(venue: Venue, gina: Client, hugo: Client) -> None:
     venue.price(PRICE)
     conforms(venue, hugo.order(side="SELL", price=60_000, qty=0.01))
     conforms(venue, gina.order(price=60_000, qty=0.01))
@@ -147,10 +155,19 @@ def test_a_trailing_stop_follows_is_amended_and_fires(venue: Venue, gina: Client
         None,
     )
     assert (order["trigger_event"], order["trigger_direction"]) == ("MARK_PRICE", "AUTO")
+    venue.price(PRICE)
     other = conforms(venue, gina.order(**stop, trail_percent=2.5))["order"]
+    venue.price(PRICE)
+    assert stands(venue, gina, order["id"]) == [59_700] * 4
+    assert stands(venue, gina, other["id"]) == [58_500] * 4
     assert (other["trail"], other["trail_percent"]) == (None, 2.5)
     conforms(venue, gina.send("/auth/cancel", id=other["id"]))
+    bought = conforms(venue, hugo.order(side="BUY", price=None, qty=0.01, trail=450))["order"]
+    venue.price(PRICE)
+    assert stands(venue, hugo, bought["id"]) == [60_450] * 4
+    conforms(venue, hugo.send("/auth/cancel", id=bought["id"]))
     venue.price(60_500)
+    assert stands(venue, gina, order["id"]) == [60_200] * 4
     conforms(venue, hugo.order(price=60_150, qty=0.05))
     venue.price(60_250)
     assert conforms(venue, gina.get("/order", id=order["id"]))["status"] == "UNTRIGGERED"

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar, final
 
+import msgspec
 from litestar.types import Receive
 
 from app import forms, wire
@@ -17,6 +18,7 @@ from app.problems import Malformed
 from app.store import Store
 from app.surfaces.everstrike.answers import Json, balance_json, flat_json, order_of_row, position_json
 from app.surfaces.everstrike.pairs import Pair, Pairs
+from engine.order import OrderStatus
 from exchange import views
 from exchange.commands import Command, PlaceOrder
 from exchange.events import Event
@@ -141,7 +143,11 @@ class Desk:
         return row.request if row is not None else view.request
 
     def order_of(self, row: StoredOrder, key: Key, fills: list[Json]) -> Json:
-        """An order of the key's account from the records."""
+        """An order of the key's account from the records; a trailing stop's trigger where it stands now."""
+        if row.status is OrderStatus.UNTRIGGERED and (row.request.trail or row.request.trail_ppm):
+            view = views.order(self.sequencer.exchange, key.account_id, row.order_id)
+            if view is not None:
+                row = msgspec.structs.replace(row, trigger_price=view.trigger_price)
         leverage_e2 = views.leverage(self.sequencer.exchange, key.account_id, row.market_id)
         return order_of_row(row, self.pairs.of(row.market_id), key.customer_id, leverage_e2, fills)
 

@@ -159,7 +159,7 @@ _ORDER: Final[Schema] = {
     "time_in_force": _words(TIMES_IN_FORCE),
     "oco": _or_null({"type": "string"}),
     "icebergs": {"type": "integer"},
-    "trigger_price": _or_null(NUMBER),
+    "trigger_price": {**_or_null(NUMBER), "description": "Of an active trailing stop: where it would fire now."},
     "trigger_event": _or_null(_words(TRIGGER_EVENTS)),
     "close_on_trigger": BOOLEAN,
     "customer_id": {"type": "string", "format": "uuid"},
