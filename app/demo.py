@@ -24,6 +24,8 @@ HOLDINGS: Final = {"USD": "100000", "USDT": "100000", "BTC": "2", "ETH": "20"}
 LABEL: Final = "demo"
 DOMAIN: Final = "example.com"
 PASSWORD_BYTES: Final = 12
+LEVEL: Final = 99
+"""The highest there is."""
 SCOPES: Final = Scope.READ | Scope.TRADE | Scope.WITHDRAW
 LOCAL_HOSTS: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 """Where one that listens everywhere is found from the same machine. `::` is everywhere in IPv6 only."""
@@ -83,7 +85,7 @@ async def enrol(register: Register, store: Store, settings: Settings) -> None:
         person = register.find(user.owner_id)
         if person is None:
             password = secrets.token_urlsafe(PASSWORD_BYTES)
-            await register.enrol(user.owner_id, email, password, has_allow_list=False)
+            await register.enrol(user.owner_id, email, password, has_allow_list=False, level=LEVEL)
         elif not password:  # the file was lost
             password = secrets.token_urlsafe(PASSWORD_BYTES)
             await register.replace_password(person, password)

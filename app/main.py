@@ -23,7 +23,6 @@ from app.limits import AccountLimits
 from app.listings import load as load_listings
 from app.opening import prepare_markets
 from app.operators import operated
-from app.people.office import PeopleOffice
 from app.reference import Document, JsonReference, PageReference
 from app.reference_streams import JsonStreams, PageStreams
 from app.scheduler import Bell
@@ -74,10 +73,11 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             handlers = {row.path: application(row, guard.forget) for row in table}
             for row in table:
                 app.register(route(row, handlers[row.path]))
-            people = app.state.people = PeopleOffice(store, settings, clock)
-            handlers.update(doors.serve(app, doors.table(people, store, clock), people, written))
+            people = app.state.people = doors.open_office(store, settings, clock, desk)
+            handlers.update(doors.serve(app, doors.table(people, store, desk.counter, clock), people, written))
             async with streaming(store, desk, table, settings) as stream:
                 app.state.stream = stream
+                people.notices.publish = stream.hub.notify
                 lives = Lives()
                 app.asgi_handler = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
                 async with (

@@ -123,6 +123,8 @@ class Settings:
     argon2_passes: int = 3
     session_days: int = 30
     """How long a log-in lasts at most."""
+    levels: Path | None = None
+    """An operator's own table of verification levels."""
     address_wait_s: int = 86_400
     """How long a new address to withdraw to must wait."""
     cors_origins: tuple[str, ...] = ()
@@ -214,6 +216,7 @@ def _with_people(settings: Settings, read: "_Reader") -> Settings:
     default = Settings()
     smtp_url = read.url("EVERMARK_SMTP_URL", _SMTP_SCHEMES, "smtp://, smtps:// or smtp+tls://")
     usual = "smtp" if smtp_url else "console" if settings.is_embedded else "none"
+    levels = read.text("EVERMARK_LEVELS", "")
     mailer = read.choice("EVERMARK_MAILER", _MAILERS, usual)
     if mailer == "smtp" and smtp_url is None:
         raise SettingsInvalid("EVERMARK_SMTP_URL", "must name a server when EVERMARK_MAILER is smtp")
@@ -228,6 +231,7 @@ def _with_people(settings: Settings, read: "_Reader") -> Settings:
         argon2_memory_kib=read.integer("EVERMARK_ARGON2_MEMORY_KIB", default.argon2_memory_kib, 8, 4_194_304),
         argon2_passes=read.integer("EVERMARK_ARGON2_PASSES", default.argon2_passes, 1, 100),
         session_days=read.integer("EVERMARK_SESSION_DAYS", default.session_days, 1, 3_650),
+        levels=Path(levels).expanduser().absolute() if levels else None,
         address_wait_s=read.integer("EVERMARK_ADDRESS_WAIT_S", default.address_wait_s, 0, 2_592_000),
         cors_origins=tuple(read.text("EVERMARK_CORS_ORIGINS", "").replace(",", " ").split()),
     )

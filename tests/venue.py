@@ -19,6 +19,7 @@ import uvicorn
 from app.auth import Scope, sign
 from app.connections import Connection
 from app.main import create_app
+from app.people.office import PeopleOffice
 from app.settings import Settings
 from app.store import Store
 from app.stream.application import Application
@@ -109,11 +110,18 @@ class Venue:
     """A running exchange."""
 
     def __init__(
-        self, url: str, store: Store, stream: Application, loop: asyncio.AbstractEventLoop, clock: "Clock"
+        self,
+        url: str,
+        store: Store,
+        stream: Application,
+        people: PeopleOffice,
+        loop: asyncio.AbstractEventLoop,
+        clock: "Clock",
     ) -> None:
         self.url = url
         self.store = store
         self.stream = stream
+        self.people = people
         self.clock = clock
         self.http = requests.Session()
         self._loop = loop
@@ -267,7 +275,12 @@ def running_venue(
         assert ready.wait(DEADLINE_S), "the exchange did not start"
         assert server.started, "the exchange could not start"
         venue = Venue(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.store, app.state.stream, loops[0], clock
+            f"http://127.0.0.1:{listener.getsockname()[1]}",
+            app.state.store,
+            app.state.stream,
+            app.state.people,
+            loops[0],
+            clock,
         )
         venue.price(PRICE)
         yield venue

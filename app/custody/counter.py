@@ -1,7 +1,8 @@
 """What surfaces and operators ask about money in and out, with a custody or without one."""
 
 from collections.abc import Callable
-from typing import Final, final
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final, Protocol, final
 
 from app.custody.base import Custody
 from app.custody.cashier import Cashier
@@ -10,6 +11,15 @@ from exchange import views
 from exchange.exchange import Exchange
 
 NO_CUSTODY: Final = "This exchange has no custody: nothing can be paid in or out."
+
+
+class Gate(Protocol):
+    """Whoever else has a say in what leaves."""
+
+    def turn(
+        self, owner_id: int, symbol: str, network: str, address: str, units: int
+    ) -> AbstractAsyncContextManager[None]:
+        """Let an owner's withdrawal pass, one at a time. Raises: Refused on entering."""
 
 
 @final
@@ -32,6 +42,7 @@ class Counter:
         self._custody = custody
         self._cashier = cashier
         self.is_confirmed = is_confirmed
+        self.gate: Gate | None = None
         self._addresses: dict[tuple[str, str, str], str] = {}
 
     @property
@@ -43,6 +54,12 @@ class Counter:
     def trouble(self) -> str | None:
         """What keeps money from moving now, in words for an operator."""
         return NO_CUSTODY if self._cashier is None else self._cashier.trouble
+
+    def turn(
+        self, owner_id: int, symbol: str, network: str, address: str, units: int
+    ) -> AbstractAsyncContextManager[None]:
+        """Pass the gate, where there is one; hand the request in within the block. Raises: Refused on entering."""
+        return nullcontext() if self.gate is None else self.gate.turn(owner_id, symbol, network, address, units)
 
     def networks(self, asset: str) -> tuple[str, ...]:
         """The networks over which an asset comes and goes, the usual one first."""

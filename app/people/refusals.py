@@ -34,6 +34,7 @@ class Refusal(Enum):
     NO_VALUE = "There is no price to hold this against the limit of your verification level."
     UNKNOWN_ASSET = "The asset does not exist."
     INVALID_AMOUNT = "The amount must be a positive decimal number with at most 8 places."
+    NAME_USED = "This name was used for something else before."
     CLOSED = "Withdrawals are closed for now. Your balance is as it was."
 
 
@@ -52,6 +53,7 @@ STATUS_OF: Final = {
     Refusal.TOTP_ON: 409,
     Refusal.TOTP_OFF: 409,
     Refusal.TOO_MANY: 409,
+    Refusal.NAME_USED: 409,
     Refusal.LOCKED: 429,
     Refusal.TOO_OFTEN: 429,
     Refusal.SIGNUP_CLOSED: 503,

@@ -168,11 +168,11 @@ class Register:
         self._keep(made[0])
         return made[0]
 
-    async def enrol(self, owner_id: int, email: str, password: str, *, has_allow_list: bool) -> Person:
+    async def enrol(self, owner_id: int, email: str, password: str, *, has_allow_list: bool, level: int) -> Person:
         """Let a user log in who was there before."""
         hashed = await self.passwords.make(password)
         async with self._engine.begin() as connection:
-            person = await self._insert(connection, owner_id, email, hashed, has_allow_list=has_allow_list)
+            person = await self._insert(connection, owner_id, email, hashed, has_allow_list=has_allow_list, level=level)
         self._keep(person)
         return person
 
@@ -184,9 +184,10 @@ class Register:
         password_hash: str,
         *,
         has_allow_list: bool = True,
+        level: int = 0,
     ) -> Person:
         person = Person(owner_id=owner_id, email=email, password_hash=password_hash, now_ms=self._clock())
-        person.has_allow_list = has_allow_list
+        person.has_allow_list, person.level = has_allow_list, level
         await connection.execute(
             insert(people).values(
                 owner_id=owner_id,

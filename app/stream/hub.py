@@ -22,6 +22,7 @@ from app.stream.frames import FAULT, GOING_AWAY, POLICY
 from app.stream.private import Teller
 from app.stream.ring import NEVER, Entry, Ring
 from app.stream.topics import Channel, Topic
+from app.surfaces.everstrike.answers import Json
 from app.surfaces.everstrike.desk import Desk
 from exchange import views
 from exchange.commands import Command
@@ -229,6 +230,12 @@ class Hub:
     def watching(self, account_id: int) -> int:
         """How many clients watch an account."""
         return len(self._watchers.get(account_id, ()))
+
+    def notify(self, account_id: int, result: Json) -> None:
+        """Tell an account's clients of a notice, those who asked for such. It is no part of what can be resumed: it stands in a list."""
+        for client in list(self._watchers.get(account_id, ())):
+            if messages.NOTICE in client.extras and self._is_in_force(client):
+                client.send(messages.message(messages.NOTICE, None, result))
 
     def resume(self, client: Client, seq: int, index: int = NEVER) -> int | None:
         """Send a client again what its account was told behind a place.

@@ -40,6 +40,7 @@ POSITION_UPDATED: Final = "position_updated"
 POSITION_CLOSED: Final = "position_closed"
 FILL_ADDED: Final = "fill_added"
 BALANCE_UPDATED: Final = "balance_updated"
+NOTICE: Final = "notice"
 
 SUBSCRIBED: Final = "subscribed"
 UNSUBSCRIBED: Final = "unsubscribed"
@@ -49,7 +50,7 @@ OK: Final = "ok"
 ERROR: Final = "error"
 RESPONSE: Final = "response"
 
-EXTRAS: Final = frozenset({FILL_ADDED, BALANCE_UPDATED})
+EXTRAS: Final = frozenset({FILL_ADDED, BALANCE_UPDATED, NOTICE})
 """Private categories of ours, for those who ask."""
 
 WORDS: Final[Mapping[str, str]] = {
@@ -77,6 +78,7 @@ WORDS: Final[Mapping[str, str]] = {
     POSITION_CLOSED: "Your position was closed!",
     FILL_ADDED: "Your order was filled!",
     BALANCE_UPDATED: "Your balance was updated!",
+    NOTICE: "There is a notice for you!",
     SUBSCRIBED: "subscribed",
     UNSUBSCRIBED: "unsubscribed",
     SUBSCRIPTIONS: "subscriptions",

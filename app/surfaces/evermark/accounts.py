@@ -4,11 +4,17 @@ from typing import Annotated, Final, final
 
 from msgspec import Meta
 
+from app import wire
 from app.people.office import PeopleOffice
+from app.people.refusals import Refusal, Refused
 from app.store import Store
-from app.surfaces.evermark.keys import Label
-from app.surfaces.evermark.rows import Access, Message, Nothing, Result, Row, Visit
+from app.surfaces.evermark.keys import AccountId, Label
+from app.surfaces.evermark.rows import Access, Message, Nothing, Rejection, Result, Row, Visit
 from exchange import views
+from exchange.commands import AdvanceWithdrawal, Command, RequestWithdrawal, TransferFunds
+from exchange.events import CommandRejected, Event, TransferRepeated, WithdrawalAdvanced, WithdrawalRequested
+from exchange.exchange import Exchange
+from exchange.instrument import Asset
 
 ClientName = Annotated[
     str,
@@ -18,6 +24,11 @@ ClientName = Annotated[
         pattern=r"^[A-Za-z0-9_.-]+$",
         description="A name of your own: the same again answers with the first outcome and does nothing.",
     ),
+]
+AssetName = Annotated[str, Meta(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")]
+Amount = Annotated[
+    str,
+    Meta(min_length=1, max_length=40, pattern=r"^[0-9]+(\.[0-9]{1,8})?$", description="In whole units, such as 0.25."),
 ]
 _MODES: Final = {True: "isolated", False: "cross"}
 
@@ -43,6 +54,61 @@ class AccountList(Result, frozen=True):
     accounts: list[AccountOf]
 
 
+class Transfer(Message, frozen=True):
+    """Move money between two of your accounts, at once and without fee."""
+
+    name: ClientName
+    from_account_id: AccountId
+    to_account_id: AccountId
+    asset: AssetName
+    amount: Amount
+
+
+class Transferred(Result, frozen=True):
+    """It was moved; with `is_repeat` before, under the same name."""
+
+    name: str
+    from_account_id: int
+    to_account_id: int
+    asset: str
+    amount: str
+    is_repeat: bool
+
+
+@final
+class MoneyDesk:
+    """What rows about money ask the exchange."""
+
+    def __init__(self, office: PeopleOffice, store: Store) -> None:
+        self._store = store
+        self._accounts = office.accounts
+
+    @property
+    def exchange(self) -> Exchange:
+        """The state as of now."""
+        return self._store.exchange
+
+    def asset(self, name: str) -> Asset:
+        """An asset by its name in any case. Raises: Refused."""
+        for asset in views.assets(self.exchange):
+            if asset.symbol == name.upper():
+                return asset
+        raise Refused(Refusal.UNKNOWN_ASSET, "asset")
+
+    async def submit(self, command: Command) -> Event:
+        """Hand a command on; gives its first event. Raises: Rejection; Unavailable."""
+        first = (await self._store.sequencer.submit(command))[0]
+        if isinstance(first, CommandRejected):
+            raise Rejection(first)
+        return first
+
+    async def submit_withdrawal(self, command: RequestWithdrawal | AdvanceWithdrawal) -> int:
+        """Hand a withdrawal or a step of one on; gives its id. Raises: Rejection; Unavailable."""
+        first = await self.submit(command)
+        assert isinstance(first, WithdrawalRequested | WithdrawalAdvanced), first
+        return first.withdrawal_id
+
+
 @final
 class OwnAccounts:
     """The handlers."""
@@ -50,6 +116,7 @@ class OwnAccounts:
     def __init__(self, office: PeopleOffice, store: Store) -> None:
         self._accounts = office.accounts
         self._store = store
+        self._desk = MoneyDesk(office, store)
 
     async def listed(self, visit: Visit, _asked: Nothing) -> AccountList:
         """GET /v1/accounts."""
@@ -58,6 +125,25 @@ class OwnAccounts:
     async def open(self, visit: Visit, asked: OpenAccountFor) -> AccountOf:
         """POST /v1/accounts."""
         return self._row(await self._accounts.open(visit.owner_id, asked.name, asked.label))
+
+    async def transfer(self, visit: Visit, asked: Transfer) -> Transferred:
+        """POST /v1/transfers."""
+        owner_id = visit.owner_id
+        source = self._accounts.need(owner_id, asked.from_account_id, "from_account_id")
+        target = self._accounts.need(owner_id, asked.to_account_id, "to_account_id")
+        asset = self._desk.asset(asked.asset)
+        units = wire.money(asked.amount, "amount")
+        reference = f"transfer {owner_id} {asked.name}"
+        done = await self._desk.submit(TransferFunds(reference, source, target, asset.asset_id, units))
+        is_repeat = isinstance(done, TransferRepeated)
+        if isinstance(done, TransferRepeated) and (done.account_id, done.asset_id, done.amount) != (
+            source,
+            asset.asset_id,
+            -units,
+        ):
+            raise Refused(Refusal.NAME_USED, "name")
+        amount = wire.plain(units, wire.MONEY_DECIMALS)
+        return Transferred(asked.name, source, target, asset.symbol, amount, is_repeat)
 
     def _row(self, account_id: int) -> AccountOf:
         account = views.account(self._store.exchange, account_id)
@@ -71,4 +157,7 @@ def rows(office: PeopleOffice, store: Store) -> list[Row]:
     return [
         Row("GET", "/v1/accounts", Access.BEARER, does.listed, Nothing, AccountList, "Your accounts"),
         Row("POST", "/v1/accounts", Access.BEARER, does.open, OpenAccountFor, AccountOf, "Open another account"),
+        Row(
+            "POST", "/v1/transfers", Access.BEARER, does.transfer, Transfer, Transferred, "Move money between accounts"
+        ),
     ]

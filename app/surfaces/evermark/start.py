@@ -3,17 +3,36 @@
 from litestar import Litestar
 
 from app.clock import Clock
+from app.custody.counter import Counter
 from app.door import Application
 from app.people.office import PeopleOffice
 from app.reference import Document
+from app.settings import Settings
 from app.store import Store
-from app.surfaces.evermark import accounts, keys, openapi, people
+from app.surfaces.evermark import accounts, keys, notices, openapi, people, withdrawals
 from app.surfaces.evermark.rows import Row, applications, route
+from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.payments import Dollars
 
 
-def table(office: PeopleOffice, store: Store, clock: Clock) -> list[Row]:
+def open_office(store: Store, settings: Settings, clock: Clock, desk: Desk) -> PeopleOffice:
+    """The office behind them. What something is worth is said by the prices of the spot markets."""
+
+    def value(symbol: str, units: int) -> object:
+        return Dollars(store.exchange, desk.pairs).of(symbol, units)
+
+    return PeopleOffice(store, settings, clock, desk.counter, value)
+
+
+def table(office: PeopleOffice, store: Store, counter: Counter, clock: Clock) -> list[Row]:
     """Every address for people."""
-    return [*people.rows(office), *keys.rows(office, store.identity, clock), *accounts.rows(office, store)]
+    return [
+        *people.rows(office),
+        *keys.rows(office, store.identity, clock),
+        *accounts.rows(office, store),
+        *withdrawals.rows(office, store, counter, clock),
+        *notices.rows(office),
+    ]
 
 
 def serve(app: Litestar, rows: list[Row], office: PeopleOffice, written: Document) -> dict[str, Application]:

@@ -12,10 +12,11 @@ from app.custody.counter import NO_CUSTODY
 from app.door import Answer, Request, read_body
 from app.faults import Unavailable
 from app.forms import Form
+from app.people.refusals import Refused
 from app.problems import Malformed, NotFound
 from app.sequencer import Unencodable
 from app.surfaces.everstrike import ids
-from app.surfaces.everstrike.answers import failure, refused, success
+from app.surfaces.everstrike.answers import FIELDS, failure, refused, success
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.payments import Dollars, deposit_json, withdrawal_json
 from app.surfaces.everstrike.reading import LIST_LIMIT, limit_of
@@ -53,16 +54,23 @@ class Funds:
         network = self._network(fields, asset)
         name = forms.word(fields, "client_withdrawal_id", most=REFERENCE_LENGTH_MAX)
         is_known = name and views.withdrawal_by_reference(self._desk.sequencer.exchange, key.account_id, name)
-        if not is_known:
-            counter = self._desk.counter
-            if counter.closed is not None:
-                return failure(503, CLOSED_WORDS, {"reject": CLOSED, "field": None})
-            reason = counter.check_address(asset.symbol, network, address)
-            if reason is not None:
-                raise Malformed("address", reason, "INVALID_ADDRESS")
-        is_confirmed = self._desk.counter.is_confirmed
-        what = (asset.asset_id, amount, address, network, is_confirmed)
+        counter = self._desk.counter
+        what = (asset.asset_id, amount, address, network, counter.is_confirmed)
         command = RequestWithdrawal(name or str(uuid.uuid4()), key.account_id, *what)
+        if is_known:
+            return await self._request(command, key)
+        if counter.closed is not None:
+            return failure(503, CLOSED_WORDS, {"reject": CLOSED, "field": None})
+        reason = counter.check_address(asset.symbol, network, address)
+        if reason is not None:
+            raise Malformed("address", reason, "INVALID_ADDRESS")
+        try:
+            async with counter.turn(key.owner_id, asset.symbol, network, address, amount):
+                return await self._request(command, key)
+        except Refused as fault:
+            raise Malformed(FIELDS.get(fault.field, fault.field), str(fault), fault.refusal.name) from fault
+
+    async def _request(self, command: RequestWithdrawal, key: Key) -> Answer:
         try:
             return await self._desk.submit(command, _Reply(self._desk, key))
         except Unencodable as error:

@@ -1,0 +1,185 @@
+"""An exchange with a mail server, and people who use it."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, final
+
+import pytest
+import requests
+from sqlalchemy import delete
+
+from app.custody.simulated import make_address
+from app.db.connect import engine_for
+from app.db.embedded import EmbeddedServer
+from app.db.tables import lockouts
+from app.people.office import PeopleOffice
+from app.settings import Settings
+from exchange import views
+from exchange.commands import Deposit
+from exchange.limits import MONEY_SCALE
+from tests.conftest import MASTER_KEY
+from tests.contract.conftest import create_database
+from tests.support.post import PostOffice, code_in
+from tests.venue import BTC, DEADLINE_S, PRICE, USD, Client, Venue, running_venue
+
+PASSWORD: Final = "correct horse battery"
+PEOPLE_LIMITS: Final[Mapping[str, int]] = {
+    "signups_per_hour": 1_000_000,
+    "mails_per_hour": 1_000,
+    "argon2_memory_kib": 4_096,
+    "argon2_passes": 1,
+}
+"""Nobody reaches the first two; a password is checked in a few milliseconds."""
+
+
+@final
+class Human:
+    """Somebody at the exchange, with or without a token."""
+
+    def __init__(self, world: "PeopleVenue", name: str) -> None:
+        self.world = world
+        self.email = f"{name}@example.org"
+        self.access_token = ""
+        self.refresh_token = ""
+        self.session_id = ""
+        self.account_id = 0
+
+    def ask(self, method: str, path: str, *, token: str | None = None, **body: Any) -> requests.Response:
+        """Ask with the token."""
+        token = self.access_token if token is None else token
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        sent: dict[str, Any] = {"json": body} if method == "POST" else {"params": body}
+        return requests.request(method, self.world.venue.url + path, headers=headers, timeout=DEADLINE_S, **sent)
+
+    def post(self, path: str, **body: Any) -> requests.Response:
+        """Ask with a body."""
+        return self.ask("POST", path, **body)
+
+    def result(self, method: str, path: str, **body: Any) -> Any:
+        """Ask for what is given."""
+        answer = self.ask(method, path, **body)
+        assert answer.status_code == 200, (method, path, answer.text)
+        return answer.json()["result"]
+
+    def reject(self, answer: requests.Response) -> str:
+        """Why it was refused."""
+        assert answer.status_code >= 400, answer.text
+        found: str = answer.json()["result"]["reject"]
+        return found
+
+    def take(self, answer: requests.Response) -> None:
+        """Keep the tokens of an answer."""
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()["result"]
+        self.access_token, self.refresh_token = tokens["access_token"], tokens["refresh_token"]
+        self.session_id = tokens["session_id"]
+
+    def key(self, **terms: object) -> Client:
+        """A new API key. Requires: a step-up."""
+        made = self.result("POST", "/v1/keys", account_id=self.account_id, **terms)
+        return self.world.client(made, self.account_id)
+
+
+@final
+class PeopleVenue:
+    """A running exchange, its people and its mail."""
+
+    def __init__(self, venue: Venue, people: PeopleOffice, post: PostOffice) -> None:
+        self.venue = venue
+        self.people = people
+        self.post = post
+
+    def human(self, name: str, *, usd: int = 0, btc: int = 0) -> Human:
+        """Somebody who has signed up and is in, with money."""
+        human = Human(self, name)
+        sent = human.result("POST", "/v1/signup", email=human.email, password=PASSWORD)
+        human.take(human.post("/v1/signup/confirm", signup_id=sent["signup_id"], code=self.code(human)))
+        human.account_id = human.result("GET", "/v1/accounts")["accounts"][0]["account_id"]
+        for asset_id, amount in ((USD, usd), (BTC, btc)):
+            if amount:
+                self.venue.submit(Deposit(f"{asset_id} {name}", human.account_id, asset_id, amount * MONEY_SCALE))
+        return human
+
+    def log_in(self, human: Human) -> Human:
+        """The same person in another session."""
+        other = Human(self, human.email.partition("@")[0])
+        other.account_id = human.account_id
+        other.take(other.post("/v1/login", email=human.email, password=PASSWORD))
+        return other
+
+    def step_up(self, human: Human) -> None:
+        """Give a fresh code in a session, of one without a second factor."""
+        count = len([mail for mail in self.post.mails(human.email) if "confirm that it is you" in mail["Subject"]])
+        assert human.post("/v1/step_up/code").status_code == 200
+        code = code_in(self.post.wait(human.email, count + 1, "confirm that it is you"))
+        assert human.post("/v1/step_up", code=code).status_code == 200
+
+    def code(self, human: Human, subject: str = "open an account") -> str:
+        """The code that came last with these words in the subject."""
+        self.post.wait(human.email, 1, subject)
+        return code_in([mail for mail in self.post.mails(human.email) if subject in mail["Subject"]][-1])
+
+    def client(self, made: Mapping[str, str], account_id: int) -> Client:
+        """Somebody with a key."""
+        return Client(self.venue, made["api_key"], made["secret_key"], account_id)
+
+    def address(self) -> str:
+        """An address somewhere else."""
+        return make_address()
+
+    def listed_address(self, human: Human) -> int:
+        """An address on the list whose waiting is over, and a session that is stepped up."""
+        self.step_up(human)
+        added = human.result("POST", "/v1/withdrawal_addresses", asset="BTC", address=self.address())
+        self.venue.clock.now_ms += 86_400_000
+        human.take(human.post("/v1/login", email=human.email, password=PASSWORD))
+        self.step_up(human)
+        return int(added["address_id"])
+
+    def price(self) -> None:
+        """Let the index have its price again."""
+        self.venue.price(PRICE)
+
+    def balance(self, account_id: int, asset_id: int) -> int:
+        """What an account has."""
+        found = self.venue.call(lambda: views.balances(self.venue.store.exchange, account_id))
+        return {view.asset_id: view.amount for view in found}.get(asset_id, 0)
+
+    def owner_of(self, human: Human) -> int:
+        """Whose account it is."""
+        account = self.venue.call(lambda: views.account(self.venue.store.exchange, human.account_id))
+        assert account is not None
+        return account.owner_id
+
+    def forget_locks(self) -> None:
+        """Begin anew with everybody's failures."""
+        self.venue.run(self._forget_locks())
+
+    async def _forget_locks(self) -> None:
+        engine = engine_for(self.venue.store.url)
+        async with engine.begin() as connection:
+            await connection.execute(delete(lockouts))
+        await engine.dispose()
+        await self.people.register.lockouts.load()
+
+
+@contextmanager
+def people_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str) -> Iterator[PeopleVenue]:
+    """An exchange that sends mail and asks for a withdrawal's code, until the block ends."""
+    asyncio.run(create_database(postgres, name))
+    post = PostOffice()
+    settings = Settings(
+        database_url=postgres.url(name),
+        data_dir=folders.mktemp(name),
+        master_key=MASTER_KEY,
+        mailer="smtp",
+        smtp_url=post.url,
+        withdrawal_confirmation="email",
+        **PEOPLE_LIMITS,  # type: ignore[arg-type]  # names and numbers of settings
+    )
+    try:
+        with running_venue(settings) as venue:
+            yield PeopleVenue(venue, venue.people, post)
+    finally:
+        post.close()

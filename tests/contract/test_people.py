@@ -1,0 +1,640 @@
+"""People over HTTP: every way in and every way out, on a real exchange with a real mail server and a clock that the test moves."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyotp
+import pytest
+import requests
+
+from app.auth import Scope
+from app.db.embedded import EmbeddedServer
+from app.people.lockouts import FREE, FREE_OF_ADDRESS
+from app.people.tokens import ACCESS_S
+from exchange.limits import MONEY_SCALE
+from tests.contract.documents import conforms, document
+from tests.contract.people_world import PASSWORD, Human, PeopleVenue, people_venue
+from tests.venue import USD
+
+
+@pytest.fixture(scope="module")
+def world(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleVenue]:
+    with people_venue(postgres, tmp_path_factory, "people") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def fresh(world: PeopleVenue) -> None:
+    """No lock of another test stands, and codes can be asked for."""
+    world.venue.clock.now_ms += 2 * 3_600_000
+    world.forget_locks()
+
+
+# --- sign-up ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-001", "PEO-002")
+def test_a_sign_up_needs_the_code_that_was_mailed(world: PeopleVenue) -> None:
+    human = Human(world, "ann")
+    sent = human.post("/v1/signup", email=human.email.upper(), password=PASSWORD)
+    wrong = f"{(int(world.code(human)) + 1) % 10**6:06d}"
+    signup_id = sent.json()["result"]["signup_id"]
+    refused = human.post("/v1/signup/confirm", signup_id=signup_id, code=wrong)
+    assert (refused.status_code, human.reject(refused)) == (401, "BAD_CODE")
+    done = human.post("/v1/signup/confirm", signup_id=signup_id, code=world.code(human))
+    human.take(done)
+    assert human.result("GET", "/v1/me")["email"] == human.email
+    assert len(human.result("GET", "/v1/accounts")["accounts"]) == 1
+    again = human.post("/v1/signup/confirm", signup_id=signup_id, code=world.code(human))
+    assert human.reject(again) == "BAD_CODE"
+
+
+@pytest.mark.spec("PEO-002")
+def test_five_guesses_and_the_right_code_is_none(world: PeopleVenue) -> None:
+    human = Human(world, "guessed")
+    signup_id = human.post("/v1/signup", email=human.email, password=PASSWORD).json()["result"]["signup_id"]
+    code = world.code(human)
+    for count in range(1, 6):
+        answer = human.post("/v1/signup/confirm", signup_id=signup_id, code=f"{(int(code) + count) % 10**6:06d}")
+        assert human.reject(answer) == "BAD_CODE"
+    assert human.reject(human.post("/v1/signup/confirm", signup_id=signup_id, code=code)) == "BAD_CODE"
+
+
+@pytest.mark.spec("PEO-002")
+def test_a_code_is_over_after_a_quarter_of_an_hour(world: PeopleVenue) -> None:
+    human = Human(world, "late")
+    signup_id = human.post("/v1/signup", email=human.email, password=PASSWORD).json()["result"]["signup_id"]
+    world.venue.clock.now_ms += 900_000
+    assert human.reject(human.post("/v1/signup/confirm", signup_id=signup_id, code=world.code(human))) == "BAD_CODE"
+
+
+@pytest.mark.spec("PEO-003")
+def test_a_sign_up_does_not_say_who_is_there(world: PeopleVenue) -> None:
+    known = world.human("known")
+    first = known.post("/v1/signup", email=known.email, password="another password")
+    other = known.post("/v1/signup", email="nobody.yet@example.org", password="another password")
+    assert (first.status_code, first.json().keys(), first.json()["result"].keys()) == (
+        other.status_code,
+        other.json().keys(),
+        other.json()["result"].keys(),
+    )
+    world.post.wait(known.email, 1, "already")
+    # The owner of the mailbox is told, and the password is what it was.
+    assert known.post("/v1/login", email=known.email, password="another password").status_code == 401
+    assert known.post("/v1/login", email=known.email, password=PASSWORD).status_code == 200
+
+
+@pytest.mark.spec("PEO-004")
+@pytest.mark.parametrize("password", ["short", "x" * 129, "weakling@example.org", "weakling12345"])
+def test_a_weak_password_is_refused(world: PeopleVenue, password: str) -> None:
+    human = Human(world, "weakling")
+    answer = human.post("/v1/signup", email=human.email, password=password)
+    assert answer.status_code == 400
+    assert human.reject(answer) in ("WEAK_PASSWORD", "MALFORMED")
+    assert password not in answer.text
+
+
+# --- log-in, tokens --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-010", "PEO-011")
+def test_wrong_and_unknown_are_answered_alike(world: PeopleVenue) -> None:
+    ben = world.human("ben")
+    wrong = ben.post("/v1/login", email=ben.email, password="wrong password")
+    unknown = ben.post("/v1/login", email="unknown@example.org", password="wrong password")
+    assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
+    assert wrong.status_code == 401
+
+
+@pytest.mark.spec("PEO-012")
+def test_an_access_token_is_over_after_ten_minutes(world: PeopleVenue) -> None:
+    cat = world.human("cat")
+    assert cat.ask("GET", "/v1/me").status_code == 200
+    world.venue.clock.now_ms += ACCESS_S * 1000 - 1_000
+    assert cat.ask("GET", "/v1/me").status_code == 200
+    world.venue.clock.now_ms += 1_000
+    answer = cat.ask("GET", "/v1/me")
+    assert (answer.status_code, cat.reject(answer)) == (401, "BAD_TOKEN")
+
+
+@pytest.mark.spec("PEO-013")
+def test_refresh_tokens_rotate_and_a_stolen_one_ends_the_session(world: PeopleVenue) -> None:
+    dan = world.human("dan")
+    other = world.log_in(dan)
+    stolen = dan.refresh_token
+    dan.take(dan.post("/v1/refresh", refresh_token=stolen))
+    assert dan.refresh_token != stolen
+    assert dan.ask("GET", "/v1/me").status_code == 200
+    thief = dan.post("/v1/refresh", refresh_token=stolen)
+    assert (thief.status_code, dan.reject(thief)) == (401, "BAD_REFRESH")
+    # Nobody knows who of the two is the thief: the session is over for both, at once; another session is not.
+    assert dan.ask("GET", "/v1/me").status_code == 401
+    assert dan.reject(dan.post("/v1/refresh", refresh_token=dan.refresh_token)) == "BAD_REFRESH"
+    assert other.ask("GET", "/v1/me").status_code == 200
+    world.post.wait(dan.email, 1, "A log-in was ended")
+
+
+@pytest.mark.spec("PEO-013")
+def test_a_stale_refresh_token_is_none(world: PeopleVenue) -> None:
+    eve = world.human("eve")
+    world.venue.clock.now_ms += 7 * 86_400_000
+    assert eve.reject(eve.post("/v1/refresh", refresh_token=eve.refresh_token)) == "BAD_REFRESH"
+    assert eve.reject(eve.post("/v1/refresh", refresh_token="made up")) == "BAD_REFRESH"
+
+
+@pytest.mark.spec("PEO-013")
+def test_a_session_lasts_thirty_days_however_often_it_is_refreshed(world: PeopleVenue) -> None:
+    fay = world.human("fay")
+    for _ in range(4):
+        world.venue.clock.now_ms += 7 * 86_400_000 - 1
+        fay.take(fay.post("/v1/refresh", refresh_token=fay.refresh_token))
+    world.venue.clock.now_ms += 2 * 86_400_000 + 4
+    assert fay.reject(fay.post("/v1/refresh", refresh_token=fay.refresh_token)) == "BAD_REFRESH"
+
+
+@pytest.mark.spec("PEO-014")
+def test_sessions_are_listed_and_ended(world: PeopleVenue) -> None:
+    gil = world.human("gil")
+    one, two = world.log_in(gil), world.log_in(gil)
+    mallory = world.human("mallory")
+    listed = gil.result("GET", "/v1/sessions")["sessions"]
+    assert len(listed) == 3
+    assert [row["session_id"] for row in listed if row["is_current"]] == [gil.session_id]
+    foreign = mallory.ask("DELETE", "/v1/sessions", session_id=one.session_id)
+    assert (foreign.status_code, mallory.reject(foreign)) == (404, "NOT_ADMITTED")
+    assert gil.result("DELETE", "/v1/sessions", session_id=one.session_id) == {"ended": 1}
+    assert one.ask("GET", "/v1/me").status_code == 401
+    assert gil.result("DELETE", "/v1/sessions") == {"ended": 1}
+    assert two.ask("GET", "/v1/me").status_code == 401
+    assert gil.post("/v1/logout").status_code == 200
+    assert gil.ask("GET", "/v1/me").status_code == 401
+    assert mallory.ask("GET", "/v1/me").status_code == 200
+
+
+# --- lockout ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-020")
+@pytest.mark.parametrize("name", ["locked", "nobody-at-all"])
+def test_five_failures_lock_for_half_a_minute_then_twice_as_long(world: PeopleVenue, name: str) -> None:
+    """The same for an address that nobody has: a lock says nothing either."""
+    human = world.human(name) if name == "locked" else Human(world, name)
+    right = {"email": human.email, "password": PASSWORD}
+    wrong = {"email": human.email, "password": "a wrong password"}
+    for _ in range(FREE):
+        assert human.post("/v1/login", **wrong).status_code == 401
+    for locked_s in (30, 60, 120):
+        answer = human.post("/v1/login", **right)
+        assert (answer.status_code, human.reject(answer)) == (429, "LOCKED")
+        assert answer.headers["retry-after"] == str(locked_s)
+        world.venue.clock.now_ms += locked_s * 1000
+        assert human.post("/v1/login", **wrong).status_code == 401
+    world.venue.clock.now_ms += 240_000
+    assert human.post("/v1/login", **right).status_code == (200 if name == "locked" else 401)
+
+
+@pytest.mark.spec("PEO-021")
+def test_many_guesses_at_once_are_no_more_than_one_after_the_other(world: PeopleVenue) -> None:
+    human = world.human("flooded")
+
+    def guess(_count: int) -> int:
+        return human.post("/v1/login", email=human.email, password="a wrong password").status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = list(pool.map(guess, range(20)))
+    assert sorted(statuses) == [401] * FREE + [429] * (20 - FREE)
+
+
+@pytest.mark.spec("PEO-022")
+def test_an_address_that_guesses_at_many_is_locked(world: PeopleVenue) -> None:
+    human = world.human("bystander")
+    for count in range(FREE_OF_ADDRESS):
+        answer = human.post("/v1/login", email=f"guess{count}@example.org", password="a wrong password")
+        assert answer.status_code == 401
+        if count % 10 == 9:  # whoever has an account gets back one attempt for each log-in, and no more
+            answer = human.post("/v1/login", email=human.email, password=PASSWORD)
+            assert answer.status_code == (429 if count == FREE_OF_ADDRESS - 1 else 200)
+    assert human.reject(human.post("/v1/login", email=human.email, password=PASSWORD)) == "LOCKED"
+
+
+@pytest.mark.spec("PEO-023")
+def test_locks_outlive_a_start(world: PeopleVenue) -> None:
+    human = world.human("patient")
+    for _ in range(FREE):
+        human.post("/v1/login", email=human.email, password="a wrong password")
+    world.venue.run(world.people.register.lockouts.load())
+    assert human.reject(human.post("/v1/login", email=human.email, password=PASSWORD)) == "LOCKED"
+
+
+@pytest.mark.spec("PEO-011")
+def test_the_time_of_a_log_in_does_not_say_who_is_there(world: PeopleVenue) -> None:
+    """Medians of 25 each, in turns, of a password check that takes milliseconds: an early exit would be a tenth of it."""
+    human = world.human("timed")
+    took: dict[str, list[float]] = {"known": [], "unknown": []}
+    for count in range(25):
+        for name, email in (("known", human.email), ("unknown", f"untimed{count}@example.org")):
+            world.forget_locks()
+            begun = time.perf_counter()
+            answer = human.post("/v1/login", email=email, password="a wrong password")
+            took[name].append(time.perf_counter() - begun)
+            assert answer.status_code == 401
+    known, unknown = (sorted(took[name])[12] for name in ("known", "unknown"))
+    assert 0.67 < known / unknown < 1.5, (known, unknown)
+
+
+# --- passwords -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-040")
+def test_a_new_password_ends_the_other_sessions(world: PeopleVenue) -> None:
+    hal = world.human("hal")
+    other = world.log_in(hal)
+    new = "a brand new password"
+    assert hal.reject(hal.post("/v1/password/change", password="not it at all", new_password=new)) == "BAD_LOGIN"
+    assert hal.post("/v1/password/change", password=PASSWORD, new_password=new).status_code == 200
+    assert hal.ask("GET", "/v1/me").status_code == 200
+    assert other.ask("GET", "/v1/me").status_code == 401
+    assert hal.post("/v1/login", email=hal.email, password=PASSWORD).status_code == 401
+    assert hal.post("/v1/login", email=hal.email, password=new).status_code == 200
+
+
+@pytest.mark.spec("PEO-041")
+def test_a_forgotten_password(world: PeopleVenue) -> None:
+    ida = world.human("ida")
+    anybody = Human(world, "anybody")
+    new = "remember this one"
+    known = ida.post("/v1/password/forgotten", email=ida.email)
+    unknown = ida.post("/v1/password/forgotten", email=anybody.email)
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content) == (200, known.content)
+    code = world.code(ida, "new password")
+    guess = ida.post("/v1/password/reset", email=anybody.email, code=code, new_password=new)
+    wrong = ida.post(
+        "/v1/password/reset", email=ida.email, code="000000" if code != "000000" else "1", new_password=new
+    )
+    assert (guess.status_code, guess.content) == (wrong.status_code, wrong.content)
+    assert ida.post("/v1/password/reset", email=ida.email, code=code, new_password=new).status_code == 200
+    assert ida.ask("GET", "/v1/me").status_code == 401
+    assert ida.reject(ida.post("/v1/password/reset", email=ida.email, code=code, new_password=new)) == "BAD_CODE"
+    assert ida.post("/v1/login", email=ida.email, password=new).status_code == 200
+
+
+# --- second factor ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-050", "PEO-051", "PEO-052", "PEO-053")
+def test_a_second_factor_from_its_set_up_to_its_end(world: PeopleVenue) -> None:
+    joe = world.human("joe")
+    assert joe.reject(joe.post("/v1/totp/setup")) == "STEP_UP"
+    world.step_up(joe)
+    secret = joe.result("POST", "/v1/totp/setup")["secret"]
+    device = pyotp.TOTP(secret)
+
+    def code() -> str:
+        return device.at(world.venue.clock.now_ms // 1000)
+
+    first = code()
+    recovery = joe.result("POST", "/v1/totp/confirm", code=first)["codes"]
+    assert len(set(recovery)) == 10
+    # The password alone is not enough, and the code that confirmed it was used.
+    challenge = joe.result("POST", "/v1/login", email=joe.email, password=PASSWORD)["challenge"]
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=first)) == "BAD_CODE"
+    world.venue.clock.now_ms += 30_000
+    used = code()
+    assert joe.post("/v1/login/totp", challenge=challenge, code=used).status_code == 200
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=used)) == "BAD_CODE"
+    assert joe.reject(joe.post("/v1/step_up", code=used)) == "BAD_CODE"
+    # Nor is one of two minutes ago.
+    stale = device.at(world.venue.clock.now_ms // 1000 - 120)
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=stale)) == "BAD_CODE"
+    # A recovery code is good once.
+    assert joe.post("/v1/login/totp", challenge=challenge, code=recovery[0].upper()).status_code == 200
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=recovery[0])) == "BAD_CODE"
+    # A challenge is over after five minutes, and is no access token.
+    world.forget_locks()
+    assert joe.ask("GET", "/v1/me", token=challenge).status_code == 401
+    world.venue.clock.now_ms += 300_000
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=code())) == "BAD_TOKEN"
+    # A code by mail is no way around it.
+    assert joe.reject(joe.post("/v1/step_up/code")) == "TOTP_ON"
+    assert joe.reject(joe.post("/v1/totp/disable", code=code())) == "STEP_UP"
+    assert joe.post("/v1/step_up", code=code()).status_code == 200
+    world.venue.clock.now_ms += 30_000
+    assert joe.post("/v1/totp/disable", code=code()).status_code == 200
+    assert joe.result("POST", "/v1/login", email=joe.email, password=PASSWORD)["access_token"]
+
+
+@pytest.mark.spec("PEO-054")
+def test_guesses_at_the_second_factor_lock_the_account(world: PeopleVenue) -> None:
+    kim = world.human("kim")
+    world.step_up(kim)
+    device = pyotp.TOTP(kim.result("POST", "/v1/totp/setup")["secret"])
+    assert kim.post("/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000)).status_code == 200
+    world.venue.clock.now_ms += 60_000
+    right = device.at(world.venue.clock.now_ms // 1000)
+    challenge = kim.result("POST", "/v1/login", email=kim.email, password=PASSWORD)["challenge"]
+    wrong = f"{(int(right) + 500_000) % 10**6:06d}"
+    statuses = [kim.post("/v1/login/totp", challenge=challenge, code=wrong).status_code for _ in range(6)]
+    # The password that was right counts as an attempt until the whole log-in is.
+    assert statuses == [401] * (FREE - 1) + [429, 429]
+    assert kim.reject(kim.post("/v1/login/totp", challenge=challenge, code=right)) == "LOCKED"
+
+
+@pytest.mark.spec("PEO-055")
+def test_a_step_up_lasts_five_minutes_and_only_in_its_session(world: PeopleVenue) -> None:
+    lea = world.human("lea")
+    other = world.log_in(lea)
+    world.step_up(lea)
+    assert other.reject(other.post("/v1/keys", account_id=lea.account_id)) == "STEP_UP"
+    world.venue.clock.now_ms += 299_999
+    assert lea.post("/v1/keys", account_id=lea.account_id).status_code == 200
+    world.venue.clock.now_ms += 1
+    assert lea.reject(lea.post("/v1/keys", account_id=lea.account_id)) == "STEP_UP"
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-030", "PEO-031")
+def test_keys_do_what_their_scopes_say(world: PeopleVenue) -> None:
+    max_ = world.human("max", usd=1_000)
+    world.step_up(max_)
+    reader = max_.key(scopes=["read"])
+    trader = max_.key(scopes=["trade"])
+    world.price()
+    assert reader.get("/balances").status_code == 200
+    assert reader.order().status_code == 403
+    assert trader.get("/balances").status_code == 403
+    assert trader.order().status_code == 200
+    assert reader.send("/auth/withdraw", asset="USD", qty=1, address="x").status_code == 403
+    elsewhere = max_.key(networks=["203.0.113.0/24"])
+    assert elsewhere.get("/balances").status_code == 403
+    rows = {row["api_key"]: row for row in max_.result("GET", "/v1/keys")["keys"]}
+    assert rows[reader.api_key]["scopes"] == ["read"]
+    assert rows[elsewhere.api_key]["networks"] == ["203.0.113.0/24"]
+    assert "secret" not in str(rows)
+
+
+@pytest.mark.spec("PEO-032")
+def test_a_key_that_is_revoked_or_over_opens_nothing(world: PeopleVenue) -> None:
+    ned = world.human("ned")
+    world.step_up(ned)
+    short = ned.key(expires_ms=world.venue.clock.now_ms + 1_000)
+    assert short.get("/balances").status_code == 200
+    world.venue.clock.now_ms += 1_000
+    assert short.get("/balances").status_code == 401
+    gone = ned.key()
+    assert ned.ask("DELETE", "/v1/keys", api_key=gone.api_key).status_code == 200
+    assert gone.get("/balances").status_code == 401
+    assert ned.reject(ned.ask("DELETE", "/v1/keys", api_key=gone.api_key)) == "NOT_ADMITTED"
+    late = ned.post("/v1/keys", account_id=ned.account_id, expires_ms=world.venue.clock.now_ms)
+    assert (late.status_code, ned.reject(late)) == (400, "INVALID_EXPIRY")
+
+
+@pytest.mark.spec("PEO-033")
+def test_a_rotated_key_goes_on_for_the_overlap(world: PeopleVenue) -> None:
+    ora = world.human("ora")
+    world.step_up(ora)
+    old = ora.key(scopes=["read"], networks=["127.0.0.0/8"], label="bot")
+    made = ora.result("POST", "/v1/keys/rotate", api_key=old.api_key, overlap_s=60)
+    new = world.client(made, ora.account_id)
+    world.venue.clock.now_ms += 59_999
+    assert (old.get("/balances").status_code, new.get("/balances").status_code) == (200, 200)
+    world.venue.clock.now_ms += 1
+    assert (old.get("/balances").status_code, new.get("/balances").status_code) == (401, 200)
+    row = next(row for row in ora.result("GET", "/v1/keys")["keys"] if row["api_key"] == new.api_key)
+    assert (row["label"], row["scopes"], row["networks"]) == ("bot", ["read"], ["127.0.0.0/8"])
+    assert ora.reject(ora.post("/v1/keys/rotate", api_key=old.api_key)) == "NOT_ADMITTED"
+
+
+@pytest.mark.spec("AUTH-005", "PEO-034")
+def test_a_signature_counts_once(world: PeopleVenue) -> None:
+    pam = world.human("pam", usd=1_000)
+    world.step_up(pam)
+    key = pam.key()
+    world.price()
+    body = f"pair=USD_BTC_PERP&side=BUY&qty=0.001&price=59000&timestamp={world.venue.stamp()}"
+    assert key.post("/auth/order", body).status_code == 200
+    assert key.post("/auth/order", body).status_code == 401
+
+
+# --- whose -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-035")
+def test_nobody_reaches_what_is_somebody_elses(world: PeopleVenue) -> None:
+    """What is another's is answered like what is not there at all, byte by byte."""
+    quin, rob = world.human("quin"), world.human("rob")
+    world.step_up(quin)
+    world.step_up(rob)
+    key = quin.key()
+    address = quin.result("POST", "/v1/withdrawal_addresses", asset="BTC", address=world.address())
+    second = quin.result("POST", "/v1/accounts", name="second")["account_id"]
+    transfer = {"name": "t", "asset": "USD", "amount": "1"}
+    asked: list[tuple[str, str, dict[str, Any], str, Any]] = [
+        ("POST", "/v1/keys", {"account_id": quin.account_id}, "account_id", 10**9),
+        ("POST", "/v1/keys/rotate", {"api_key": key.api_key}, "api_key", "ab" * 16),
+        ("DELETE", "/v1/keys", {"api_key": key.api_key}, "api_key", "ab" * 16),
+        ("DELETE", "/v1/sessions", {"session_id": quin.session_id}, "session_id", "ab" * 16),
+        ("DELETE", "/v1/withdrawal_addresses", {"address_id": address["address_id"]}, "address_id", 10**9),
+        (
+            "POST",
+            "/v1/withdrawals",
+            {"name": "w", "account_id": rob.account_id, "amount": "1", "address_id": address["address_id"]},
+            "address_id",
+            10**9,
+        ),
+        (
+            "POST",
+            "/v1/transfers",
+            {**transfer, "from_account_id": quin.account_id, "to_account_id": rob.account_id},
+            "from_account_id",
+            10**9,
+        ),
+        (
+            "POST",
+            "/v1/transfers",
+            {**transfer, "from_account_id": rob.account_id, "to_account_id": second},
+            "to_account_id",
+            10**9,
+        ),
+    ]
+    for method, path, body, field, nothing in asked:
+        foreign = rob.ask(method, path, **body)
+        absent = rob.ask(method, path, **{**body, field: nothing})
+        assert foreign.status_code == 404, (method, path, foreign.text)
+        assert foreign.content == absent.content, (method, path)
+    assert key.get("/balances").status_code == 200
+    assert [row["account_id"] for row in rob.result("GET", "/v1/accounts")["accounts"]] == [rob.account_id]
+    assert rob.result("GET", "/v1/keys")["keys"] == []
+    assert rob.result("GET", "/v1/withdrawal_addresses")["addresses"] == []
+
+
+@pytest.mark.spec("PEO-036")
+def test_every_address_but_the_public_ones_asks_for_a_token(world: PeopleVenue) -> None:
+    public = {
+        "/v1/signup",
+        "/v1/signup/confirm",
+        "/v1/login",
+        "/v1/login/totp",
+        "/v1/refresh",
+        "/v1/password/forgotten",
+        "/v1/password/reset",
+    }
+    seen = set()
+    forged = [
+        "Bearer x",
+        "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiIxIiwiYXVkIjoiYWNjZXNzIiwiaXNzIjoiZXZlcm1hcmsifQ.",
+        "Basic YTpi",
+        "",
+    ]
+    for path, methods in document(world.venue.url)["paths"].items():
+        for method, operation in methods.items():
+            if operation["tags"] != ["People"]:
+                continue
+            seen.add(path)
+            assert bool(operation["security"]) == (path not in public), path
+            if path in public:
+                continue
+            for header in forged:
+                answer = requests.request(
+                    method, world.venue.url + path, headers={"authorization": header}, json={}, timeout=30
+                )
+                assert answer.status_code == 401, (method, path, answer.text)
+                conforms(world.venue, answer)
+    assert public < seen
+    assert len(seen) > 20
+
+
+# --- accounts and transfers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-060", "PEO-061")
+def test_accounts_and_what_moves_between_them(world: PeopleVenue) -> None:
+    sue = world.human("sue", usd=1_000)
+    second = sue.result("POST", "/v1/accounts", name="second", label="for the bot")
+    assert sue.result("POST", "/v1/accounts", name="second", label="again") == second
+    assert [row["label"] for row in sue.result("GET", "/v1/accounts")["accounts"]] == ["main", "for the bot"]
+    there = {"from_account_id": sue.account_id, "to_account_id": second["account_id"], "asset": "usd"}
+    moved = sue.result("POST", "/v1/transfers", name="one", amount="250.5", **there)
+    assert (moved["amount"], moved["asset"], moved["is_repeat"]) == ("250.5", "USD", False)
+    assert sue.result("POST", "/v1/transfers", name="one", amount="250.5", **there)["is_repeat"]
+    used = sue.post("/v1/transfers", name="one", amount="1", **there)
+    assert (used.status_code, sue.reject(used)) == (409, "NAME_USED")
+    short = sue.post("/v1/transfers", name="two", amount="749.50000001", **there)
+    assert (short.status_code, sue.reject(short)) == (422, "INSUFFICIENT_BALANCE")
+    assert world.balance(sue.account_id, USD) == 749_50000000
+    assert world.balance(second["account_id"], USD) == 250_50000000
+    # Another owner's name is another name.
+    tom = world.human("tom", usd=10)
+    own = tom.result("POST", "/v1/accounts", name="second")["account_id"]
+    there = {"from_account_id": tom.account_id, "to_account_id": own, "asset": "USD"}
+    assert not tom.result("POST", "/v1/transfers", name="one", amount="1", **there)["is_repeat"]
+
+
+# --- withdrawals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-070", "PEO-071", "PEO-072")
+def test_a_withdrawal_waits_for_its_address_and_for_its_owner(world: PeopleVenue) -> None:
+    uma = world.human("uma", btc=1)
+    world.step_up(uma)
+    listed = uma.result("POST", "/v1/withdrawal_addresses", asset="btc", address=world.address(), label="mine")
+    assert listed["usable_ms"] == listed["created_ms"] + 86_400_000
+    world.post.wait(uma.email, 1, "An address to withdraw to")
+    asked = {"account_id": uma.account_id, "amount": "0.01", "address_id": listed["address_id"]}
+    early = uma.post("/v1/withdrawals", name="rent", **asked)
+    assert (early.status_code, uma.reject(early)) == (403, "ADDRESS_WAITS")
+    world.venue.clock.now_ms += 86_400_000
+    uma.take(uma.post("/v1/login", email=uma.email, password=PASSWORD))
+    assert uma.reject(uma.post("/v1/withdrawals", name="rent", **asked)) == "STEP_UP"
+    world.step_up(uma)
+    made = uma.result("POST", "/v1/withdrawals", name="rent", **asked)
+    assert made["status"] == "PREPARED"
+    assert uma.result("POST", "/v1/withdrawals", name="rent", **asked) == made
+    mail = world.post.wait(uma.email, 1, "withdrawal")
+    assert "0.01 BTC" in mail.get_content()
+    number = made["withdrawal_id"]
+    code = world.code(uma, "withdrawal")
+    stranger = world.human("stranger")
+    foreign = stranger.post("/v1/withdrawals/confirm", withdrawal_id=number, code=code)
+    absent = stranger.post("/v1/withdrawals/confirm", withdrawal_id=10**9, code=code)
+    assert (foreign.status_code, foreign.content) == (absent.status_code, absent.content) == (404, absent.content)
+    assert stranger.post("/v1/withdrawals/cancel", withdrawal_id=number).status_code == 404
+    assert stranger.post("/v1/withdrawals/code", withdrawal_id=number).status_code == 404
+    assert uma.reject(uma.post("/v1/withdrawals/confirm", withdrawal_id=number, code="000000x")) == "BAD_CODE"
+    done = uma.result("POST", "/v1/withdrawals/confirm", withdrawal_id=number, code=code)
+    assert done["status"] in ("SUBMITTED", "PROCESSING")
+    assert uma.reject(uma.post("/v1/withdrawals/confirm", withdrawal_id=number, code=code)) == "NOT_ADMITTED"
+
+
+@pytest.mark.spec("PEO-073")
+def test_a_key_withdraws_to_listed_addresses_only(world: PeopleVenue) -> None:
+    """A stolen key sends nothing to the thief."""
+    vic = world.human("vic", btc=1)
+    world.step_up(vic)
+    key = vic.key(scopes=["withdraw"])
+    thief = key.send("/auth/withdraw", asset="BTC", qty=0.01, address=world.address())
+    assert (thief.status_code, thief.json()["result"]["reject"]) == (503, "ADDRESS_UNKNOWN")
+    own = vic.result("POST", "/v1/withdrawal_addresses", asset="BTC", address=world.address())
+    early = key.send("/auth/withdraw", asset="BTC", qty=0.01, address=own["address"])
+    assert early.json()["result"]["reject"] == "ADDRESS_WAITS"
+    world.venue.clock.now_ms += 86_400_000
+    answer = key.send("/auth/withdraw", asset="BTC", qty=0.01, address=own["address"])
+    assert (answer.status_code, answer.json()["result"]["status"]) == (200, "PREPARED")
+    listed = vic.result("POST", "/v1/login", email=vic.email, password=PASSWORD)
+    vic.access_token = listed["access_token"]
+    number = vic.result("GET", "/v1/withdrawals")["withdrawals"][0]["withdrawal_id"]
+    assert vic.result("POST", "/v1/withdrawals/cancel", withdrawal_id=number)["status"] == "CANCELLED"
+    assert world.balance(vic.account_id, 3) == MONEY_SCALE
+
+
+@pytest.mark.spec("PEO-074")
+def test_a_level_bounds_what_leaves_in_a_day(world: PeopleVenue) -> None:
+    """2,000 USD at level 0 and 60,000 USD for 1 BTC: 0.03 BTC are 1,800, and 0.00333334 more are 2,000.0004."""
+    wyn = world.human("wyn", btc=1)
+    to = world.listed_address(wyn)
+    world.price()
+    assert wyn.result("GET", "/v1/withdrawals")["usd_per_day"] == 2_000
+    asked = {"account_id": wyn.account_id, "address_id": to}
+    first = wyn.result("POST", "/v1/withdrawals", name="a", amount="0.03", **asked)
+    beyond = wyn.post("/v1/withdrawals", name="b", amount="0.00333334", **asked)
+    assert (beyond.status_code, wyn.reject(beyond)) == (403, "LEVEL_LIMIT")
+    assert wyn.post("/v1/withdrawals", name="b", amount="0.00333333", **asked).status_code == 200
+    # What is cancelled makes room; another level has another limit.
+    assert wyn.post("/v1/withdrawals/cancel", withdrawal_id=first["withdrawal_id"]).status_code == 200
+    assert wyn.post("/v1/withdrawals", name="c", amount="0.03", **asked).status_code == 200
+    assert wyn.reject(wyn.post("/v1/withdrawals", name="d", amount="0.1", **asked)) == "LEVEL_LIMIT"
+    owner_id = world.owner_of(wyn)
+    world.venue.run(world.people.register.set_level(owner_id, 1))
+    assert wyn.post("/v1/withdrawals", name="d", amount="0.1", **asked).status_code == 200
+
+
+# --- what else comes in ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-037")
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'{"email": 1}', b'{"email": "a@b.c", "password": "x", "more": 1}', b"\xff", b"null", b'"x"'],
+)
+def test_what_is_no_message_is_refused_with_its_place(world: PeopleVenue, body: bytes) -> None:
+    answer = requests.post(world.venue.url + "/v1/login", data=body, timeout=30)
+    assert answer.status_code == 400
+    conforms(world.venue, answer)
+
+
+@pytest.mark.spec("PEO-037")
+def test_other_methods_are_named(world: PeopleVenue) -> None:
+    answer = requests.patch(world.venue.url + "/v1/keys", timeout=30)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST, DELETE")
+
+
+def test_a_key_of_an_operator_is_nobodys_to_see(world: PeopleVenue) -> None:
+    """Keys are an owner's: those that an operator made for other users stay theirs."""
+    other = world.venue.key(world.venue.account("operators-user"), scopes=Scope.READ)
+    xia = world.human("xia")
+    assert xia.result("GET", "/v1/keys")["keys"] == []
+    assert xia.reject(xia.ask("DELETE", "/v1/keys", api_key=other.api_key)) == "NOT_ADMITTED"
+    assert other.get("/balances").status_code == 200
