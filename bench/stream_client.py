@@ -20,6 +20,8 @@ TOGETHER: Final = 50
 """Connections that are made at a time."""
 SLOW_ASKS: Final = 1_500
 """How often the slow reader asks for everything, to fill what the system keeps for it."""
+SETTLE_S: Final = 2.0
+"""For what was asked before a round begins to be done."""
 UPGRADE: Final = (
     b"GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
@@ -168,6 +170,7 @@ async def main() -> None:
         everybody += [(made[1], one) for made, one in zip(await asyncio.gather(*making), ready, strict=True)]
         await asyncio.gather(*(one.wait() for one in ready))
     slow = await asyncio.to_thread(SlowReader, spec["port"], spec["pair"], spec["category"]) if spec["slow"] else None
+    await asyncio.sleep(SETTLE_S)
     print("ready", flush=True)
     cpu_s, start_s = time.process_time(), time.monotonic()
     commits: list[tuple[int, int]] = json.loads(await asyncio.to_thread(sys.stdin.readline))
