@@ -154,6 +154,7 @@ class Audited:
             detail = type(error).__name__  # what it says may be anything
             raise
         finally:
+            _log.info("%s: %s%s", action_of(request), outcome.value, f", {detail}" if detail else "")
             after = {"answer": kept(answer), "now": await self._subject(request)}
             await self._log.end(entry_id, outcome, detail, text_of(after), self._seq())
         return answer

@@ -93,7 +93,6 @@ class Core(Collector):
         yield gauge(
             "evermark_snapshot_seq", "The command after which the last snapshot was taken.", sequencer.snapshot_seq
         )
-        yield gauge("evermark_recovered_seq", "The command at which this run began.", store.start_seq)
 
 
 @final
