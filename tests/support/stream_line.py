@@ -1,17 +1,25 @@
-"""A line before the stream that leaves messages out, holds them back, and breaks."""
+"""A line before the stream that leaves messages out, holds them back, breaks, and at times takes nothing for so long that the
+exchange cannot send any more.
+"""
 
 import asyncio
 import random
+import socket
 from collections import Counter
 from enum import Enum
 from typing import Any, Final, final
 
 import msgspec
 
-from bench.stream_client import frames
+from bench.stream_client import asking, frames
 
 READ_MAX: Final = 65_536
 DELAY_S: Final = (0.02, 0.5)
+STALL_S: Final = 1.0
+STALL_ASKS: Final = 800
+"""More than what a system keeps for a connection."""
+TAKES: Final = 16_384
+"""Bytes that the line's own end takes ahead."""
 _TEXT: Final = 0x81
 _told = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -26,6 +34,8 @@ class Fate(Enum):
     """It and all behind it come later."""
     CUT = 3
     """A part of it arrives, and the connection ends."""
+    STALLED = 4
+    """The exchange is asked for the books again and again, and nothing is taken for a while."""
 
 
 class Sight(Enum):
@@ -42,12 +52,14 @@ class Sight(Enum):
 class StreamLine:
     """Stands before a server. `weights` may be changed while it works; it counts what it did, and what must be noticed."""
 
-    def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int]) -> None:
+    def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int], *, stall_every: int) -> None:
         self.port = 0
         self.met: Counter[Fate] = Counter()
         self.gaps = 0
         """Deltas that came behind one that was left out."""
         self.weights = weights
+        self.stall_every = stall_every
+        """Each so many messages the line stalls; 0 for never."""
         self._target = port
         self._dice = dice
         self._server: asyncio.Server | None = None
@@ -71,11 +83,15 @@ class StreamLine:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        far = socket.socket()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TAKES)
+        far.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(far, ("127.0.0.1", self._target))
+        far_reader, far_writer = await asyncio.open_connection(sock=far, limit=TAKES)
         try:
             questions = asyncio.ensure_future(_copy(reader, far_writer))
             try:
-                await self._answer(far_reader, writer)
+                await self._answer(far_reader, writer, far_writer)
             finally:
                 questions.cancel()
         except (OSError, asyncio.IncompleteReadError):
@@ -84,7 +100,9 @@ class StreamLine:
             writer.close()
             far_writer.close()
 
-    async def _answer(self, far: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, far: asyncio.StreamReader, near: asyncio.StreamWriter, questions: asyncio.StreamWriter
+    ) -> None:
         """Carry what the server says until that, or the line, ends."""
         near.write(await far.readuntil(b"\r\n\r\n"))
         sights: dict[str, Sight] = {}
@@ -99,7 +117,17 @@ class StreamLine:
                 at += len(whole)
                 if not await self._carry(first, whole, payload, near, sights):
                     return
+                if self.stall_every and sum(self.met.values()) % self.stall_every == 0 and sights:
+                    await self._stall(questions, list(sights))
             await near.drain()
+
+    async def _stall(self, questions: asyncio.StreamWriter, pairs: list[str]) -> None:
+        """Ask for more than fits, and take nothing. The client hears of what it did not ask for."""
+        self.met[Fate.STALLED] += 1
+        for number in range(STALL_ASKS):
+            questions.write(asking(pairs[number % len(pairs)], "book"))
+        await questions.drain()
+        await asyncio.sleep(STALL_S)
 
     async def _carry(
         self, first: int, whole: bytes, payload: bytes, near: asyncio.StreamWriter, sights: dict[str, Sight]
