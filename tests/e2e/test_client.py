@@ -14,6 +14,7 @@ import pytest
 
 from evermark_client import AsyncClient, Client, Refused
 from evermark_client.events import BookChanged, OrderChanged
+from tests.e2e.documents import program_of
 from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
 
 EXAMPLES = ROOT / "client" / "examples"
@@ -58,7 +59,7 @@ def test_an_example_runs(demo: Demo, path: Path) -> None:
     said = run_example(demo, path)
     expected = {
         "first_order": ("placed ACTIVE 0.001 at", "amended to 0.002", "open orders: True", "cancelled: Cancelled on"),
-        "watch_book": ("messages without a gap up to seq", "at most 10 bids"),
+        "watch_book": ("10 bids at seq", "messages without a gap up to seq"),
         "follow_account": ("answered: ACTIVE", "order_added: SELL 0.0 of 0.01", "balance: ", "order_cancelled"),
     }[path.stem]
     for words in expected:
@@ -101,3 +102,12 @@ async def test_a_stream_tells_of_the_book_and_the_account(demo: Demo) -> None:
             elif isinstance(event, BookChanged):
                 heard["book"] = book.best_bid is not None and book.best_bid.qty == Decimal("0.003")
         assert (await stream.cancel_all())[0].id == placed.order.id
+
+
+@pytest.mark.spec("CLT-051")
+def test_the_documents_code_runs(demo: Demo, tmp_path: Path) -> None:
+    path = tmp_path / "python.py"
+    path.write_text(program_of("docs/api/python.md", demo, 1), "utf-8")
+    said = run_example(demo, path)
+    for words in ("ACTIVE", "0.002", "Cancelled on request.", "OUTSIDE_TRADING_RANGE price", "order_added True"):
+        assert words in said

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-from evermark_client import AsyncClient, Client, Denied, NotTaken, OutcomeUnknown, Refused, calls
+from evermark_client import AsyncClient, Client, Denied, NotTaken, OutcomeUnknown, RateLimited, Refused, calls
 from evermark_client.events import BookChanged, Event, Missed, OrderChanged, Reconnected
 from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
 from tests.proxy import Fate, LossyLine
-from tests.waiting import until
+from tests.waiting import until, until_async
 
 PAIR: Final = "USD_BTC_PERP"
 FATES: Final = {
@@ -246,6 +246,11 @@ async def test_a_broken_stream_goes_on_without_a_loss(demo: Demo) -> None:
     assert any(isinstance(event, BookChanged) for event in heard)
 
 
+async def has_order(demo: Demo, name: str) -> bool:
+    async with AsyncClient(demo["url"], *keys_of(demo, 1)) as client:
+        return await client.find_order(name) is not None
+
+
 @pytest.mark.spec("CLT-043")
 async def test_an_order_whose_stream_breaks_is_settled(demo: Demo) -> None:
     price = await price_of(demo) - 2_000
@@ -256,9 +261,7 @@ async def test_an_order_whose_stream_breaks_is_settled(demo: Demo) -> None:
                 stream.place_order(PAIR, "BUY", "0.001", price - number, client_order_id=f"settled-{number}")
             )
             if wire.is_mute:
-                async with AsyncClient(demo["url"], *keys_of(demo, 1)) as steady:
-                    while await steady.find_order(f"settled-{number}") is None:
-                        await asyncio.sleep(0.01)
+                await until_async(partial(has_order, demo, f"settled-{number}"))
                 wire.is_mute = False
             wire.cut()
             answer = await placing
@@ -296,3 +299,34 @@ def test_a_sync_stream_comes_back_too(demo: Demo) -> None:
         assert isinstance(stream.next(DEADLINE_S), Reconnected)
         event = stream.next(DEADLINE_S)
         assert isinstance(event, OrderChanged) and event.category == "order_cancelled"
+
+
+@pytest.mark.spec("CLT-042")
+async def test_a_stream_says_when_messages_are_gone(demo: Demo) -> None:
+    async with AsyncClient(demo["url"], *keys_of(demo, 1)) as client:
+        stream = client.stream()
+        stream._session._place = (10**9, 0)  # a place that the exchange never came to
+        async with stream:
+            missed = await stream.next(DEADLINE_S)
+            assert isinstance(missed, Missed)
+            order = (await client.place_order(PAIR, "BUY", "0.001", await price_of(demo) - 800)).order
+            event = await stream.next(DEADLINE_S)
+            assert isinstance(event, OrderChanged) and event.order == order and event.seq >= missed.from_seq
+            await client.cancel_all()
+
+
+@pytest.mark.spec("CLT-010")
+def test_too_many_requests_wait_their_turn() -> None:
+    with made_data_dir() as path:
+        program = Program(path, EVERMARK_FEED="synthetic", EVERMARK_KEY_BURST="5", EVERMARK_KEY_REQUESTS_PER_S="20")
+        try:
+            program.wait_until_open()
+            demo = json.loads((path / "demo.json").read_text("utf-8"))
+            with Client(demo["url"], *keys_of(demo, 0), deadline_s=0) as hasty, pytest.raises(RateLimited) as limit:
+                all(hasty.balances() for _ in range(30))
+            assert limit.value.retry_s == 1
+            with Client(demo["url"], *keys_of(demo, 0)) as patient:
+                placed = [patient.place_order(PAIR, "BUY", "0.001", 50_000, is_test=True) for _ in range(30)]
+            assert len(placed) == 30
+        finally:
+            program.stop()

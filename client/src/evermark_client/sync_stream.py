@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -40,6 +41,7 @@ class Stream(Orders):
         self._socket: ClientConnection | None = None
         self._events: deque[Event] = deque()
         self._opening: set[int] = set()
+        self._exits = ExitStack()
 
     def __enter__(self) -> Self:
         self._connect()
@@ -52,9 +54,8 @@ class Stream(Orders):
 
     def close(self) -> None:
         """Hang up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._socket = None
+        self._exits.close()
 
     def __iter__(self) -> Self:
         return self
@@ -156,11 +157,12 @@ class Stream(Orders):
     def _connect(self) -> None:
         """Connect and say who we are. Raises: Unreachable."""
         try:
-            socket = connect(self._url, compression=None, open_timeout=self._timeout_s)
+            socket = self._exits.enter_context(connect(self._url, compression=None, open_timeout=self._timeout_s))
             opening = self._session.opening()
             for _, text in opening:
                 socket.send(text)
         except (*BROKEN, InvalidHandshake) as fault:
+            self._exits.close()
             raise Unreachable(f"the stream cannot be reached: {fault!r}") from fault
         self._opening = {mark for mark, _ in opening}
         self._socket = socket
@@ -180,4 +182,5 @@ class Stream(Orders):
 
     def _break(self) -> None:
         self._socket = None
+        self._exits.close()
         self._session.lost()

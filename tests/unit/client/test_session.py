@@ -1,0 +1,159 @@
+"""The conversation over a stream, without a wire."""
+
+import json
+from typing import Any
+
+import pytest
+
+from evermark_client import BookBroken, LocalBook, Refused, calls
+from evermark_client.events import BookChanged, BookLost, Missed, OrderChanged, Other, PricesChanged
+from evermark_client.session import Reply, Session, refusal_of, result_of
+
+ORDER = {
+    "id": "1",
+    "pair": "P",
+    "side": "BUY",
+    "time": 5,
+    "type": "LIMIT",
+    "fills": [],
+    "price": 1.5,
+    "price_orig": 1.5,
+    "hidden": False,
+    "status": "ACTIVE",
+    "leverage": 1.0,
+    "qty_orig": 2.0,
+    "qty_orig_usd": 3.0,
+    "oco": None,
+    "qty_remaining": 2.0,
+    "qty_filled": 0.0,
+    "post_only": False,
+    "reduce_only": False,
+    "time_in_force": "GTC",
+    "icebergs": 0,
+    "trigger_price": None,
+    "trigger_event": None,
+    "close_on_trigger": False,
+    "customer_id": "c",
+    "client_order_id": "n",
+    "self_match": "CANCEL_TAKER",
+    "trigger_direction": None,
+    "trail": None,
+    "trail_percent": None,
+    "msg": None,
+    "is_liquidation": False,
+}
+
+
+def message(category: str, result: object, **more: object) -> str:
+    return json.dumps({"code": 200, "msg": "!", "category": category, "pair": "P", "result": result, **more})
+
+
+def order_message(seq: int, index: int) -> str:
+    return message("order_added", {"order": ORDER}, seq=seq, index=index, time=7)
+
+
+def said(session: Session) -> list[dict[str, Any]]:
+    return [json.loads(text) for _, text in session.opening()]
+
+
+@pytest.mark.spec("CLT-040")
+def test_messages_of_the_account_come_once_and_are_gone_on_from() -> None:
+    session = Session("key")
+    assert said(session) == [{"op": "auth_api", "content": {"api_key": "key"}, "id": 1}]
+    session.hear(message("authenticated", {"seq": 40}))
+    assert said(session)[0]["content"] == {"api_key": "key", "since": 40}
+    places = [(41, 0), (41, 1), (41, 1), (41, 0), (43, 0), (42, 5), (43, 2)]
+    heard = [session.hear(order_message(*place)) for place in places]
+    told = [(event.seq, event.index) for event in heard if isinstance(event, OrderChanged)]
+    assert told == [(41, 0), (41, 1), (43, 0), (43, 2)]
+    assert said(session)[0]["content"] == {"api_key": "key", "since": 43, "index": 2}
+
+
+@pytest.mark.spec("CLT-042")
+def test_a_gap_is_told_and_gone_on_from() -> None:
+    session = Session("key")
+    session.opening()
+    session.hear(order_message(9, 3))
+    missed = session.hear(
+        json.dumps(
+            {"category": "error", "code": 410, "msg": "", "pair": None, "result": {"reject": "GAP", "from_seq": 5}}
+        )
+    )
+    assert missed == Missed(from_seq=5)
+    assert said(session)[0]["content"] == {"api_key": "key", "since": 4}
+    # The exchange restored an earlier state: its numbers begin anew, and none is taken for an old one.
+    assert isinstance(session.hear(order_message(6, 0)), OrderChanged)
+
+
+def test_subscriptions_are_said_again_with_each_connection() -> None:
+    session = Session()
+    session.subscribe("P:depth")
+    session.subscribe("P:match")
+    session.unsubscribe("P:depth")
+    assert [(message["op"], message["content"]) for message in said(session)] == [("sub", "P:match")]
+
+
+def book_message(kind: str, seq: int, **more: object) -> str:
+    return message("book", {"type": kind, "seq": seq, "checksum": 0, "bids": [], "asks": [], **more})
+
+
+@pytest.mark.spec("CLT-031")
+def test_a_broken_book_asks_for_a_snapshot() -> None:
+    session = Session()
+    book = session.books["P"] = LocalBook("P", price_decimals=2, qty_decimals=4)
+    assert isinstance(session.hear(book_message("snapshot", 5)), BookChanged)
+    assert isinstance(session.hear(book_message("delta", 9, prev_seq=7)), BookLost)
+    assert json.loads(session.to_say[0])["content"] == "P:book"
+    assert session.hear(book_message("delta", 10, prev_seq=9)) is None
+    assert session.to_say == []
+    assert not book.is_whole
+    assert isinstance(session.hear(book_message("snapshot", 11)), BookChanged)
+    session.lost()
+    with pytest.raises(BookBroken):
+        book.bids()
+
+
+def test_replies_find_their_questions() -> None:
+    session = Session()
+    first, _ = session.subscribe("P:depth")
+    second, _ = session.subscribe("P:nothing")
+    call = calls.cancel("1", None)
+    third, text = session.command(call)
+    assert json.loads(text) == {"op": "cancel", "content": {"id": "1"}, "id": third}
+    refusal = {"code": 503, "msg": "No.", "result": {"reject": "ORDER_NOT_FOUND", "field": "id"}}
+    reply = session.hear(json.dumps({"category": "response", "pair": None, "op": "cancel", "id": third, **refusal}))
+    assert isinstance(reply, Reply) and reply.mark == third
+    with pytest.raises(Refused) as fault:
+        result_of(call, reply)
+    assert fault.value.reject == "ORDER_NOT_FOUND"
+    answered = session.hear(message("subscribed", ["P:depth"]))
+    assert isinstance(answered, Reply) and answered.mark == first
+    refused = session.hear(json.dumps({"category": "error", "pair": None, "op": "sub", "id": second, **refusal}))
+    assert isinstance(refused, Reply) and refused.mark == second
+    assert isinstance(refusal_of(call, refused), Refused)
+
+
+def test_cancel_all_over_the_socket_names_no_order() -> None:
+    mark, text = Session().command(calls.signed("/auth/cancel/bulk", calls.ORDERS))
+    assert json.loads(text) == {"op": "cancel_bulk", "content": {"ids": []}, "id": mark}
+
+
+def test_numbers_go_as_text_so_that_their_digits_stay() -> None:
+    _, text = Session().command(calls.place("P", "BUY", 0.1, "60000.50", {"post_only": True, "client_order_id": "n"}))
+    assert json.loads(text)["content"] == {
+        "pair": "P",
+        "side": "BUY",
+        "qty": "0.1",
+        "price": "60000.50",
+        "post_only": "true",
+        "client_order_id": "n",
+    }
+
+
+def test_what_is_new_is_handed_on() -> None:
+    session = Session()
+    assert session.hear(message("weather", {"rain": 1})) == Other(
+        category="weather", pair="P", content={"rain": 1}, seq=None, index=None, time=None
+    )
+    names = ("index", "mark", "underlying_price", "strike", "volatility", "black_scholes")
+    assert isinstance(session.hear(message("index", {**dict.fromkeys(names), "new": 1})), PricesChanged)
