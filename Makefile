@@ -48,6 +48,10 @@ compile: $(VENV)/dev.stamp  ## Compile the core with mypyc into build/core (need
 bench: $(VENV)/dev.stamp  ## Measure book, core, risk, funding, journal, HTTP and streams
 	$(BIN)/evermark bench
 
+.PHONY: docs
+docs: $(VENV)/dev.stamp  ## Build the documents as a site into build/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -90,7 +94,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 .PHONY: lock
 lock: $(VENV)/dev.stamp  ## Pin every dependency with its hashes again
 	$(LOCK) -o requirements.lock
-	$(LOCK) --extra dev --extra bench --constraint requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra dev --extra docs --extra bench --constraint requirements.lock -o requirements-dev.lock
 
 .PHONY: format
 format: $(VENV)/dev.stamp  ## Format, and mend what lint can mend
