@@ -137,6 +137,8 @@ def attended(path: str, handle: Application, lives: Lives) -> Application:
         status = stamps.status
         answers[status] = answers.get(status, 0) + 1
         lives.end(stamps)
+        if lives.trace is not None:
+            lives.trace(scope, path, stamps)
 
     return attend
 

@@ -36,6 +36,7 @@ from app.surfaces.evermark.operations import attend
 from app.surfaces.everstrike import openapi
 from app.surfaces.everstrike.desk import Desk
 from app.surfaces.everstrike.rows import application, route, rows
+from app.traces import traced
 from exchange import views
 
 VERSION: Final = "0.1.0"
@@ -81,6 +82,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 lives = Lives()
                 app.asgi_handler = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
                 async with (
+                    traced(settings, lives),
                     prices(store, settings, clock) as feed,
                     office,
                     people,

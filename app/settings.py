@@ -29,6 +29,7 @@ _DATABASE_SCHEMES: Final = frozenset({"postgresql", "postgres"})
 _SMTP_SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+tls"})
 _FEEDS: Final[dict[str, Feed]] = {"synthetic": "synthetic", "file": "file", "live": "live", "none": "none"}
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_HTTP_SCHEMES: Final = frozenset({"http", "https"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
 T = TypeVar("T")
@@ -92,6 +93,8 @@ class Settings:
 
     metrics_open: bool = False
     """/metrics needs no token."""
+    otel_endpoint: str | None = field(default=None, repr=False)  # may hold a password
+    """Where traces go (OTLP over HTTP); nothing is traced without."""
 
     clock_rate: int = 1
     """Seconds of the exchange in one of the machine's: above 1 to rehearse, never to trade."""
@@ -193,6 +196,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         projector_interval_ms=read.integer("EVERMARK_PROJECTOR_INTERVAL_MS", default.projector_interval_ms, 0, 60_000),
         projector_rows_max=read.integer("EVERMARK_PROJECTOR_ROWS_MAX", default.projector_rows_max, 1, 100_000_000),
         metrics_open=read.flag("EVERMARK_METRICS_OPEN", default.metrics_open),
+        otel_endpoint=read.url("EVERMARK_OTEL_ENDPOINT", _HTTP_SCHEMES, "http:// or https://"),
         clock_rate=clock_rate,
         insurance_seed_usd=read.integer(
             "EVERMARK_INSURANCE_SEED", default.insurance_seed_usd if database_url is None else 0, 0, INSURANCE_SEED_MAX

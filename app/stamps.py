@@ -5,10 +5,11 @@ Whoever takes a request in puts its stamps into the context; the sequencer marks
 
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from itertools import count
 from time import perf_counter
-from typing import Final, final
+from typing import Any, Final, TypeAlias, final
 
 from app.histogram import Histogram
 
@@ -33,6 +34,8 @@ class Stamps:
         self.request_id = b"%b-%d" % (_run, next(_numbers))
 
 
+Trace: TypeAlias = Callable[[Mapping[str, Any], str, Stamps], None]
+
 current: Final[ContextVar[Stamps | None]] = ContextVar("stamps", default=None)
 """Those of the request that is worked on."""
 
@@ -48,7 +51,7 @@ def call_it(name: bytes) -> None:
 class Lives:
     """What requests' lives were like: how long each step took, and how often each address answered what."""
 
-    __slots__ = ("answers", "others", "steps", "whole")
+    __slots__ = ("answers", "others", "steps", "trace", "whole")
 
     def __init__(self) -> None:
         self.steps = tuple(Histogram() for _ in STEPS)
@@ -58,6 +61,8 @@ class Lives:
         """Of requests without one, or whose command was not applied."""
         self.answers: dict[str, dict[int, int]] = {}
         """By address and status. Only addresses that there are: nobody can make this grow."""
+        self.trace: Trace | None = None
+        """Told of each request, where traces are wanted: (scope, address, stamps)."""
 
     def of(self, path: str) -> dict[int, int]:
         """The answers of an address by status, to be counted in."""
