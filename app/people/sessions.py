@@ -84,7 +84,8 @@ class Sessions:
         async with self._engine.begin() as connection:
             await connection.execute(delete(sessions).where(sessions.c.expires_ms < now_ms - KEPT_MS))
             in_force = sessions.c.ended_ms.is_(None) & (sessions.c.expires_ms > now_ms)
-            rows = (await connection.execute(select(sessions).where(in_force))).all()
+            query = select(sessions).where(in_force).order_by(sessions.c.created_ms, sessions.c.session_id)
+            rows = (await connection.execute(query)).all()
         self._sessions = {row.session_id: Session(row) for row in rows}
 
     def find(self, bearer: Bearer) -> Session:
@@ -100,10 +101,10 @@ class Sessions:
             raise Refused(Refusal.BAD_TOKEN)
 
     def of(self, owner_id: int) -> list[Session]:
-        """A person's sessions, the one used last first."""
+        """A person's sessions, the one used last first, and of those the newest."""
         now_ms = self._clock()
         found = [one for one in self._sessions.values() if one.owner_id == owner_id and one.expires_ms > now_ms]
-        return sorted(found, key=lambda one: (-one.used_ms, one.session_id))
+        return sorted(reversed(found), key=lambda one: -one.used_ms)
 
     async def open(self, owner_id: int, address: str, agent: str) -> Opened:
         """Begin a session."""

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from app.stream import examples, messages
-from app.stream.described import ANSWERS, OPERATIONS, OURS_ONLY, PRIVATE, PUBLIC, WHEN, Operation
+from app.stream.described import ANSWERS, ASIDE, OPERATIONS, OURS_ONLY, PRIVATE, PUBLIC, WHEN, Operation
 from app.stream.entry import PATHS
 from app.surfaces.everstrike.openapi import FORM
 from app.surfaces.everstrike.shapes import MILLISECONDS, OURS, TEXT, Schema, exact, or_null
@@ -88,7 +88,7 @@ def _told() -> Document:
             "summary": _summary(category),
             "messages": [_of_channel(category)],
         }
-        for category in (*PUBLIC, *PRIVATE)
+        for category in (*PUBLIC, *PRIVATE, *ASIDE)
     }
 
 
@@ -109,6 +109,8 @@ def _messages(rest: Document) -> Document:
         found[category] = _entry(category, _summary(category), _envelope(category, TEXT, result))
     for category, result in PRIVATE.items():
         found[category] = _entry(category, _summary(category), _private(category, result))
+    for category, result in ASIDE.items():
+        found[category] = _entry(category, _summary(category), _envelope(category, {"type": "null"}, result))
     for op, path in PATHS.items():
         found[answered(op)] = _entry(answered(op), f"{OURS}The answer to {op}", _response(op, path, rest))
     found[messages.ERROR] = _entry(messages.ERROR, _summary(messages.ERROR), _error())

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from app.people.notices import Kind
 from app.stream import messages
 from app.stream.entry import PATHS
 from app.stream.topics import CANDLES
@@ -184,6 +185,17 @@ PRIVATE: Final[dict[str, Schema]] = {
         }
     ),
 }
+ASIDE: Final[dict[str, Schema]] = {
+    messages.NOTICE: exact(
+        {
+            "notice_id": {"type": "integer", "description": "As in GET /v1/notices."},
+            "kind": words(kind.value for kind in Kind),
+            "words": TEXT,
+            "created_ms": MILLISECONDS,
+        }
+    )
+}
+"""Told to an account, but no part of what can be resumed: it stands in a list."""
 _NAMES: Final[Schema] = {"anyOf": [TEXT, list_of(TEXT)]}
 ANSWERS: Final[dict[str, Schema]] = {
     messages.SUBSCRIBED: _NAMES,
@@ -232,6 +244,7 @@ WHEN: Final[dict[str, str]] = {
     messages.POSITION_CLOSED: "A position is none any more",
     messages.FILL_ADDED: "A fill, with the fields of GET /fills",
     messages.BALANCE_UPDATED: "All balances after the command, and the ledger's entries",
+    messages.NOTICE: "What an account's owner is told, where the owner is a person who logs in",
     messages.SUBSCRIBED: "What you are told of from now on",
     messages.UNSUBSCRIBED: "What you are told of no more",
     messages.SUBSCRIPTIONS: "What you are subscribed to",

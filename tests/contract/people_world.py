@@ -1,11 +1,12 @@
 """An exchange with a mail server, and people who use it."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, final
 
-import pytest
 import requests
 from sqlalchemy import delete
 
@@ -13,6 +14,7 @@ from app.custody.simulated import make_address
 from app.db.connect import engine_for
 from app.db.embedded import EmbeddedServer
 from app.db.tables import lockouts
+from app.people.notices import Kind
 from app.people.office import PeopleOffice
 from app.settings import Settings
 from exchange import views
@@ -96,10 +98,26 @@ class PeopleVenue:
         sent = human.result("POST", "/v1/signup", email=human.email, password=PASSWORD)
         human.take(human.post("/v1/signup/confirm", signup_id=sent["signup_id"], code=self.code(human)))
         human.account_id = human.result("GET", "/v1/accounts")["accounts"][0]["account_id"]
+        self.fund(human, usd=usd, btc=btc)
+        return human
+
+    def fund(self, human: Human, *, usd: int = 0, btc: int = 0) -> None:
+        """Pay something in, once."""
         for asset_id, amount in ((USD, usd), (BTC, btc)):
             if amount:
-                self.venue.submit(Deposit(f"{asset_id} {name}", human.account_id, asset_id, amount * MONEY_SCALE))
-        return human
+                reference = f"{asset_id} {human.email}"
+                self.venue.submit(Deposit(reference, human.account_id, asset_id, amount * MONEY_SCALE))
+
+    def wait_for_notice(self, human: Human, kind: Kind, count: int = 1) -> Any:
+        """Wait until there are so many notices of a kind; gives the newest."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            listed = human.result("GET", "/v1/notices", limit=200)["notices"]
+            found = [notice for notice in listed if notice["kind"] == kind.value]
+            if len(found) >= count:
+                return found[0]
+            assert time.monotonic() < deadline, listed
+            time.sleep(0.05)
 
     def log_in(self, human: Human) -> Human:
         """The same person in another session."""
@@ -165,13 +183,13 @@ class PeopleVenue:
 
 
 @contextmanager
-def people_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str) -> Iterator[PeopleVenue]:
+def people_venue(postgres: EmbeddedServer, folder: Path, name: str) -> Iterator[PeopleVenue]:
     """An exchange that sends mail and asks for a withdrawal's code, until the block ends."""
     asyncio.run(create_database(postgres, name))
     post = PostOffice()
     settings = Settings(
         database_url=postgres.url(name),
-        data_dir=folders.mktemp(name),
+        data_dir=folder / name,
         master_key=MASTER_KEY,
         mailer="smtp",
         smtp_url=post.url,

@@ -18,6 +18,7 @@ from app.db.migrate import migrate
 from app.settings import Settings
 from app.stream import messages
 from app.stream.examples import PATH, Examples
+from exchange import views
 from exchange.commands import Tick
 from tests.conftest import MASTER_KEY
 from tests.contract import answers
@@ -105,7 +106,9 @@ def record(venue: Venue) -> Recorder:
         enter(recorder, venue, own, alice)
         trade(recorder, own, alice, bob)
         trigger(recorder, venue, own)
+        let_log_in(venue, alice)
         move_money(venue, alice)
+        own.hear(messages.NOTICE)
         fall(venue, ivy, bob)
         public.hear(messages.LIQUIDATION)
         leave(recorder, public)
@@ -178,6 +181,14 @@ def trigger(recorder: Recorder, venue: Venue, own: Listener) -> None:
     venue.submit(Tick())
     own.hear(messages.TRIGGER_FAILED)
     venue.price(PRICE)
+
+
+def let_log_in(venue: Venue, alice: Client) -> None:
+    """Make a person of a user: only a person gets notices."""
+    account = views.account(venue.store.exchange, alice.account_id)
+    assert account is not None
+    enrol = venue.people.register.enrol
+    venue.run(enrol(account.owner_id, "alice@example.com", "correct horse battery", has_allow_list=False, level=99))
 
 
 def move_money(venue: Venue, alice: Client) -> None:

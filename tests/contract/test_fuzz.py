@@ -178,7 +178,10 @@ def real_id(client: Client, path: str) -> str:
 
 def test_every_operation_is_fuzzed(venue: Venue) -> None:
     paths = document(venue.url)["paths"]
-    assert sorted(OPERATIONS) == sorted((method.upper(), path) for path in paths for method in paths[path])
+    found = [
+        (method.upper(), path) for path in paths for method in paths[path] if paths[path][method]["tags"] != ["People"]
+    ]
+    assert sorted(OPERATIONS) == sorted(found)  # those of people: test_people_fuzz.py
 
 
 def settle(case: schemathesis.Case[Any], venue: Venue, *, is_tame: bool) -> bool:

@@ -21,7 +21,7 @@ from tests.venue import USD
 
 @pytest.fixture(scope="module")
 def world(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleVenue]:
-    with people_venue(postgres, tmp_path_factory, "people") as running:
+    with people_venue(postgres, tmp_path_factory.mktemp("people"), "people") as running:
         yield running
 
 

@@ -12,7 +12,7 @@ import pytest
 from app.db.embedded import EmbeddedServer
 from app.settings import Settings
 from app.stream import examples, messages
-from app.stream.described import ANSWERS, OPERATIONS, PRIVATE, PUBLIC, WHEN
+from app.stream.described import ANSWERS, ASIDE, OPERATIONS, PRIVATE, PUBLIC, WHEN
 from app.stream.entry import PATHS
 from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
@@ -73,10 +73,10 @@ def test_the_document_knows_every_operation_and_category(venue: Venue, streams: 
     with listening(venue.url) as listener:
         words = listener.ask("dance")["msg"]
     assert re.findall(r"\w+", words.removeprefix("op must be one of ")) == list(OPERATIONS)
-    described = {*ANSWERS, *PUBLIC, *PRIVATE, messages.ERROR, messages.RESPONSE}
+    described = {*ANSWERS, *PUBLIC, *PRIVATE, *ASIDE, messages.ERROR, messages.RESPONSE}
     assert described == {*messages.WORDS, messages.ERROR, messages.RESPONSE} == set(WHEN)
     assert tuple(PUBLIC) == messages.PUBLIC
-    assert set(streams["operations"]) == {*OPERATIONS, *PUBLIC, *PRIVATE}
+    assert set(streams["operations"]) == {*OPERATIONS, *PUBLIC, *PRIVATE, *ASIDE}
     expected = {f"op.{op}" for op in OPERATIONS} | {f"response.{op}" for op in PATHS} | described - {messages.RESPONSE}
     assert set(streams["components"]["messages"]) == expected
     assert set(streams["channels"]["stream"]["messages"]) == expected
