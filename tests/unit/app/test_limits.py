@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -136,8 +137,12 @@ def test_connections_are_counted_and_forgotten() -> None:
 
 
 @pytest.mark.spec("LIM-008", "LIM-009")
-def test_users_commands_come_through_the_desk() -> None:
-    """It charges them; nothing beside it hands a surface's command to the sequencer."""
+def test_orders_and_cancels_come_through_the_desk() -> None:
+    """It charges them; nothing beside it hands one of a surface to the sequencer."""
     root = Path(__file__).parents[3] / "app"
     files = [path for folder in ("surfaces", "stream") for path in (root / folder).rglob("*.py")]
-    assert [path.name for path in files if "sequencer.submit(" in path.read_text("utf-8")] == ["desk.py"]
+    texts = {path.name: path.read_text("utf-8") for path in files}
+    charged = re.compile(r"PlaceOrder|PlaceBatch|AmendOrder|CancelOrder|CancelAllAfter|AccountLimits")
+    direct = [name for name, text in texts.items() if "sequencer.submit(" in text and charged.search(text)]
+    assert direct == ["desk.py"]
+    assert sum(bool(charged.search(text)) for text in texts.values()) > 3
