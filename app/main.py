@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from app import demo
 from app.auth import Guard
 from app.clock import Clock, steady_clock, wall_clock
+from app.cors import allowing
 from app.custody.office import Office
 from app.door import Shortcut, attended_other
 from app.feeds.base import Feed
@@ -80,7 +81,8 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 app.state.stream = stream
                 people.notices.publish = stream.hub.notify
                 lives = Lives()
-                app.asgi_handler = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
+                shortcut = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
+                app.asgi_handler = allowing(shortcut, settings.cors_origins)
                 async with (
                     traced(settings, lives),
                     prices(store, settings, clock) as feed,

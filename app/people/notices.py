@@ -135,6 +135,10 @@ class Notices:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def settle(self) -> None:
+        """Wait until everything found out so far is written."""
+        await self._news.join()
+
     async def of(self, owner_id: int, *, before: int, limit: int) -> list[Notice]:
         """A person's notices below a number, the newest first."""
         mine = (notices.c.owner_id == owner_id) & (notices.c.notice_id < before)
@@ -246,6 +250,8 @@ class Notices:
                 await self._write(news)
             except (SQLAlchemyError, *UNREACHABLE) as fault:
                 _log.warning("a notice was not written: %s", type(fault).__name__)
+            finally:
+                self._news.task_done()
 
     async def _write(self, news: News) -> None:
         now_ms = self._clock()

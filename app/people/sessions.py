@@ -104,7 +104,9 @@ class Sessions:
         """A person's sessions, the one used last first, and of those the newest."""
         now_ms = self._clock()
         found = [one for one in self._sessions.values() if one.owner_id == owner_id and one.expires_ms > now_ms]
-        return sorted(reversed(found), key=lambda one: -one.used_ms)
+        found.reverse()
+        found.sort(key=lambda one: -one.used_ms)
+        return found
 
     async def open(self, owner_id: int, address: str, agent: str) -> Opened:
         """Begin a session."""

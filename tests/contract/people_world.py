@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -42,6 +43,7 @@ class Human:
     def __init__(self, world: "PeopleVenue", name: str) -> None:
         self.world = world
         self.email = f"{name}@example.org"
+        self.password = PASSWORD
         self.access_token = ""
         self.refresh_token = ""
         self.session_id = ""
@@ -107,6 +109,24 @@ class PeopleVenue:
             if amount:
                 reference = f"{asset_id} {human.email}"
                 self.venue.submit(Deposit(reference, human.account_id, asset_id, amount * MONEY_SCALE))
+
+    def fund_exactly(self, human: Human, usd: str) -> None:
+        """Pay in what a text says."""
+        units = int(Decimal(usd) * MONEY_SCALE)
+        self.venue.submit(Deposit(f"exactly {human.email}", human.account_id, USD, units))
+
+    def look(self) -> None:
+        """Let somebody look out for everybody now."""
+        self.venue.run(self.people.notices.look())
+
+    def settle_notices(self) -> None:
+        """Wait until what was found out is written."""
+        self.venue.run(self.people.notices.settle())
+
+    def told(self, human: Human, kind: Kind) -> list[str]:
+        """What somebody was told of a kind."""
+        listed = human.result("GET", "/v1/notices", limit=200)["notices"]
+        return [notice["words"] for notice in listed if notice["kind"] == kind.value]
 
     def wait_for_notice(self, human: Human, kind: Kind, count: int = 1) -> Any:
         """Wait until there are so many notices of a kind; gives the newest."""
