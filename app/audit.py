@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import control
+from app import user_requests as users
 from app.callers import caller
 from app.clock import Clock
 from app.control import AnyRequest, Refused
@@ -38,6 +39,7 @@ READS: Final = (
     funds.Custody,
     funds.DepositAddress,
     funds.ChainList,
+    users.Users,
 )
 """What changes nothing. Everything else is logged, also what is added later."""
 SECRET: Final = frozenset({"secret_key", "secret", "token", "password"})
@@ -201,6 +203,11 @@ async def subject(ask: Ask, request: AnyRequest) -> object:
         return await ask(control.Venue())
     if isinstance(request, control.CreateOperator | control.RevokeOperator):
         return _those(await ask(control.Operators()), "name", request.name)
+    if isinstance(request, users.SetLevel | users.FreezeUser):
+        return await ask(users.Users(request.owner_id))
+    if isinstance(request, users.MuteSource):
+        status = await ask(control.Status())
+        return {"muted": status.muted} if isinstance(status, control.StatusRow) else None
     if isinstance(request, funds.MoveWithdrawal):
         return _those(
             await ask(funds.Withdrawals(withdrawal_id=request.withdrawal_id)), "withdrawal_id", request.withdrawal_id

@@ -8,10 +8,13 @@ import typer
 from rich.markup import escape
 
 from app import control
+from app import user_requests as asks
 from app.terminal import ask, date, err, out, print_rows, table
 
 REFUSED = 1
 operators_app = typer.Typer(no_args_is_help=True, help="See, make and end operators' tokens for /admin and /metrics.")
+users_app = typer.Typer(no_args_is_help=True, help="See users, verify them, end what they can come in with.")
+sources_app = typer.Typer(no_args_is_help=True, help="Mute sources of prices.")
 
 SCOPES = "read, markets, money, users, venue, metrics"
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
@@ -20,6 +23,8 @@ Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 def attach(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(operators_app, name="operators", rich_help_panel="Operate")
+    app.add_typer(users_app, name="users", rich_help_panel="Operate")
+    app.add_typer(sources_app, name="sources", rich_help_panel="Operate")
     app.command("audit", rich_help_panel="Operate")(audit)
     app.command("backup", rich_help_panel="Keep")(backup)
     app.command("restore", rich_help_panel="Keep")(restore)
@@ -84,6 +89,59 @@ def audit(
             str(row.entry_id), date(row.time_ms), escape(row.operator), who, row.action, outcome, escape(row.request)
         )
     print_rows(made, rows, "Nobody has done anything yet.")
+
+
+# --- users and sources -----------------------------------------------------------------------------------------------
+
+
+@users_app.command("list")
+def users_list(
+    email: Annotated[str, typer.Option(help="Only who has this address.")] = "",
+    after: Annotated[int, typer.Option(min=0, help="Only those behind this number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many.")] = 100,
+) -> None:
+    """Everybody who has accounts."""
+    rows = ask(asks.Users(email=email, after=after, limit=limit), list[asks.UserRow])
+    made = table("user", "name", "e-mail", "level", "accounts", "since", "log-ins", "keys", numbers=2)
+    for row in rows:
+        who = (str(row.owner_id), escape(row.name), escape(row.email), row.level + (" +" if row.has_totp else ""))
+        counts = (str(row.sessions), str(row.keys))
+        made.add_row(*who, " ".join(map(str, row.accounts)), date(row.created_ms), *counts)
+    print_rows(made, rows, "There is nobody.")
+
+
+@users_app.command("verify")
+def users_verify(
+    user: Annotated[int, typer.Argument(help="The user's number.")],
+    level: Annotated[str, typer.Argument(help="Such as verified.")],
+) -> None:
+    """Verify somebody to a level: what may be withdrawn in a day."""
+    row = ask(asks.SetLevel(user, level), asks.UserRow)
+    out.print(f"{escape(row.name)} is [bold]{row.level}[/bold].")
+
+
+@users_app.command("freeze")
+def users_freeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
+    """End all of somebody's log-ins and API keys at once. Orders and positions stay."""
+    row = ask(asks.FreezeUser(user), asks.UserRow)
+    out.print(f"[green]{escape(row.name)} has {row.sessions} log-ins and {row.keys} keys in force.[/green]")
+
+
+@sources_app.command("mute")
+def sources_mute(source: Annotated[int, typer.Argument(help="Its number: evermark status")]) -> None:
+    """Listen to a source of prices no more, until it is said otherwise or the exchange starts again."""
+    _mute(source, is_muted=True)
+
+
+@sources_app.command("hear")
+def sources_hear(source: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+    """Listen to it again."""
+    _mute(source, is_muted=False)
+
+
+def _mute(source: int, *, is_muted: bool) -> None:
+    row = ask(asks.MuteSource(source, is_muted), asks.MutedRow)
+    out.print(f"Muted: [bold]{', '.join(map(str, row.muted)) or 'none'}[/bold]")
 
 
 # --- backup ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from app.custody.requests import FundsRequest
 from app.faults import Fault, Unavailable
 from app.feeds.health import SourceHealth
 from app.stamps import Stamps, current
+from app.user_requests import UserRequest
 
 LINE_BYTES_MAX: Final = 1 << 20
 TIMEOUT_S: Final = 30.0
@@ -210,6 +211,7 @@ AnyRequest: TypeAlias = (
     | RevokeOperator
     | Audit
     | FundsRequest
+    | UserRequest
 )
 
 
@@ -225,6 +227,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     sources: tuple[SourceHealth, ...] = ()
     behind_ms: int = 0
     custody: str | None = None
+    muted: tuple[int, ...] = ()
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -16,9 +16,9 @@ from app.clock import Clock, steady_clock, wall_clock
 from app.cors import allowing
 from app.custody.office import Office
 from app.door import Shortcut, attended_other
-from app.feeds.base import Feed
 from app.feeds.choose import choose_feed, weighed
 from app.feeds.model import ModelFeed
+from app.feeds.mutes import Muting
 from app.feeds.together import Together
 from app.limits import AccountLimits
 from app.listings import load as load_listings
@@ -88,7 +88,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                     prices(store, settings, clock) as feed,
                     office,
                     people,
-                    operated(store, settings, office, clock, feed.health) as operators,
+                    operated(store, settings, office, clock, feed, people.register) as operators,
                 ):
                     attend(handlers, store, stream, office, operators, lives, feed.health, settings, clock)
                     await demo.enrol(people.register, store, settings)
@@ -117,7 +117,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
 
 
 @asynccontextmanager
-async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[Feed]:
+async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterator[Muting]:
     """Prepare the markets, and ring the bell while the block lasts; gives the feed that it rings with."""
     listings = load_listings()
     if settings.feed == "live":
@@ -125,13 +125,15 @@ async def prices(store: Store, settings: Settings, clock: Clock) -> AsyncIterato
     if store.sequencer.halted is None:
         await prepare_markets(store.sequencer, listings, clock, insurance_seed_usd=settings.insurance_seed_usd)
     found = views.markets(store.exchange)
-    feed = choose_feed(
-        settings.feed,
-        seed=settings.feed_seed,
-        path=settings.feed_path,
-        listings=listings,
-        prices={market.instrument.index_id: market.underlying_price for market in found if market.underlying_price},
-        sources=settings.feed_sources,
+    feed = Muting(
+        choose_feed(
+            settings.feed,
+            seed=settings.feed_seed,
+            path=settings.feed_path,
+            listings=listings,
+            prices={market.instrument.index_id: market.underlying_price for market in found if market.underlying_price},
+            sources=settings.feed_sources,
+        )
     )
     models = ModelFeed(lambda: store.exchange)
     await models.recall(store.queries, clock())

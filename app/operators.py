@@ -1,7 +1,7 @@
 """What an operator's request does to the running exchange. Reads views; changes only through the sequencer and identity."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, TypeVar, assert_never, final
 
@@ -14,14 +14,18 @@ from app.custody.office import Office
 from app.custody.operator import FundsDesk
 from app.custody.requests import FundsRequest
 from app.db.connect import engine_for
-from app.feeds.health import SourceHealth
+from app.feeds.mutes import Muting
 from app.identity import KeyInfo
+from app.people.levels import load as load_levels
+from app.people.register import Register
 from app.problems import Malformed
 from app.risk_desk import RiskDesk
 from app.sequencer import Unencodable
 from app.settings import Settings
 from app.store import Store
 from app.tokens import Tokens
+from app.user_desk import UserDesk
+from app.user_requests import UserRequest
 from app.wire import MONEY_DECIMALS, money, plain
 from exchange import views
 from exchange.commands import (
@@ -62,7 +66,8 @@ async def operated(
     settings: Settings,
     office: Office,
     clock: Clock,
-    health: Callable[[], Sequence[SourceHealth]] = tuple,
+    feed: Muting | None = None,
+    register: Register | None = None,
 ) -> AsyncIterator[Operated]:
     """Have the demo accounts, if there are to be any, and listen to operators while the block lasts."""
     await demo.prepare(store, settings)
@@ -70,7 +75,10 @@ async def operated(
     tokens = Tokens(engine, clock)
     await tokens.load()
     log = AuditLog(engine, clock)
-    ask = Audited(Operator(store, office, health), log, tokens, lambda: store.sequencer.seq)
+    users = None
+    if feed is not None and register is not None:
+        users = UserDesk(store, register, load_levels(settings.levels), feed)
+    ask = Audited(Operator(store, office, feed, users), log, tokens, lambda: store.sequencer.seq)
     server = ControlServer(settings.data_dir, ask)
     await server.start()
     try:
@@ -84,9 +92,10 @@ async def operated(
 class Operator:
     """Answers operators' requests."""
 
-    def __init__(self, store: Store, office: Office, health: Callable[[], Sequence[SourceHealth]] = tuple) -> None:
+    def __init__(self, store: Store, office: Office, feed: Muting | None = None, users: UserDesk | None = None) -> None:
         self._store = store
-        self._health = health
+        self._feed = feed
+        self._users = users
         self._office = office
         self._risk = RiskDesk(store)
         self._funds = FundsDesk(store, office)
@@ -120,6 +129,10 @@ class Operator:
             return await self._skip(request)
         if isinstance(request, FundsRequest):
             return await self._funds(request)
+        if isinstance(request, UserRequest):
+            if self._users is None:
+                raise Refused("There are no users here.")
+            return await self._users(request)
         if isinstance(request, control.Operators | control.CreateOperator | control.RevokeOperator | control.Audit):
             raise Refused("Operators and the log are not asked about here.")
         return await self._manage_risk(request)
@@ -157,9 +170,10 @@ class Operator:
             sequencer.seq,
             compiled.describe(),
             sequencer.trouble,
-            tuple(self._health()),
+            () if self._feed is None else tuple(self._feed.health()),
             sequencer.behind_ms,
             self._office.counter.trouble if self._office.custody is not None else None,
+            () if self._feed is None else self._feed.muted,
         )
 
     def _accounts(self, account_id: int) -> list[control.AccountRow]:

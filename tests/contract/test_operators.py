@@ -18,9 +18,14 @@ from app.control import AnyRequest, ask
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.faults import Halted
+from app.feeds.base import LocalFeed
+from app.feeds.health import SourceHealth
+from app.feeds.mutes import Muting
 from app.settings import Settings
 from app.surfaces.evermark.admin import PREFIX, ROUTES, SOCKET_ONLY, Route
 from app.tokens import Duty
+from exchange import views
+from exchange.commands import UpdateIndexPrice
 from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
 from tests.venue import DEADLINE_S, PAIR, Venue, running_venue
@@ -111,6 +116,9 @@ SAMPLES: dict[str, dict[str, object]] = {
     "MoveWithdrawal": {"withdrawal_id": 1, "step": "approve"},
     "AmendAsset": {"symbol": "BTC", "changes": {"withdrawal_fee": "0.0005"}},
     "Resolve": {"incident_id": 1, "reason": "a test"},
+    "SetLevel": {"owner_id": 1, "level": "verified"},
+    "FreezeUser": {"owner_id": 77},
+    "MuteSource": {"source_id": 9, "is_muted": True},
 }
 QUERIES: dict[str, dict[str, object]] = {"Funding": {"symbol": PAIR}, "DepositAddress": {"who": "1", "asset": "BTC"}}
 EVERY = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -411,3 +419,63 @@ def test_a_halted_exchange_lives_and_is_not_ready(house: House) -> None:
     finally:
         house.venue.call(go_on)
     assert house.get("/readyz").status_code == 200
+
+
+# --- users and sources -----------------------------------------------------------------------------------------------
+
+
+def test_a_user_who_is_frozen_comes_in_with_nothing(house: House) -> None:
+    """OPS-020: keys and log-ins are over at once; orders stay."""
+    client = house.venue.client("frozen")
+    assert client.order().status_code == 200
+    owner_id = house.venue.store.exchange.state.accounts[client.account_id].owner_id
+    row = house.post("/admin/users/freeze", "users", owner_id=owner_id).json()["result"]
+    assert (row["owner_id"], row["keys"], row["sessions"]) == (owner_id, 0, 0)
+    assert client.order().status_code == 401
+    assert len(house.venue.call(lambda: views.orders(house.venue.store.exchange, client.account_id))) == 1
+    entry = house.log(limit=1, action="freeze_user")[0]
+    assert (json.loads(entry["before"])[0]["keys"], json.loads(entry["after"])["now"][0]["keys"]) == (1, 0)
+
+
+def test_a_level_is_given_to_somebody_who_logs_in(house: House) -> None:
+    """OPS-020."""
+    client = house.venue.client("verified")
+    owner_id = house.venue.store.exchange.state.accounts[client.account_id].owner_id
+    assert "does not log in" in house.post("/admin/users/level", "users", owner_id=owner_id, level="verified").text
+
+    async def enrol() -> None:
+        await house.venue.people.register.enrol(
+            owner_id, "v@example.org", "a long password", has_allow_list=False, level=0
+        )
+
+    house.venue.run(enrol())
+    row = house.post("/admin/users/level", "users", owner_id=owner_id, level="verified").json()["result"]
+    assert (row["level"], row["email"]) == ("verified", "v@example.org")
+    assert house.get("/admin/users", "read", email="V@example.org").json()["result"] == [row]
+    assert "choose from" in house.post("/admin/users/level", "users", owner_id=owner_id, level="king").text
+
+
+def test_a_muted_source_is_not_heard() -> None:
+    """OPS-021: and heard again when that is said."""
+
+    class Loud(LocalFeed):
+        def take(self, time_ms: int) -> list[UpdateIndexPrice]:
+            return [UpdateIndexPrice(1, source_id, 100, time_ms) for source_id in (1, 2, 3)]
+
+        def health(self) -> list[SourceHealth]:
+            return [SourceHealth(source_id, f"venue {source_id}", "polling", 1, 1) for source_id in (1, 2, 3)]
+
+    feed = Muting(Loud())
+    feed.mute(2, is_muted=True)
+    assert [one.source_id for one in feed.take(1)] == [1, 3]
+    assert [row.state for row in feed.health()] == ["polling", "muted", "polling"]
+    feed.mute(2, is_muted=False)
+    assert [one.source_id for one in feed.take(2)] == [1, 2, 3]
+    assert feed.muted == ()
+
+
+def test_a_source_is_muted_over_http(house: House) -> None:
+    """OPS-021."""
+    assert house.post("/admin/sources/mute", "markets", source_id=5, is_muted=True).json()["result"]["muted"][0] == 5
+    assert 5 in house.get("/admin/status", "read").json()["result"]["muted"]
+    assert 5 not in house.post("/admin/sources/mute", "markets", source_id=5, is_muted=False).json()["result"]["muted"]

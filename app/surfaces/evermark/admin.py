@@ -10,6 +10,7 @@ from litestar.types import Receive, Send
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import control, forms
+from app import user_requests as users
 from app.callers import HTTP, Caller, caller
 from app.control import Refused
 from app.custody import requests as funds
@@ -66,6 +67,10 @@ ROUTES: Final = (
     Route("GET", "/custody", Duty.READ, funds.Custody),
     Route("POST", "/custody/resolve", Duty.MONEY, funds.Resolve),
     Route("GET", "/deposit_address", Duty.READ, funds.DepositAddress),
+    Route("GET", "/users", Duty.READ, users.Users),
+    Route("POST", "/users/level", Duty.USERS, users.SetLevel),
+    Route("POST", "/users/freeze", Duty.USERS, users.FreezeUser),
+    Route("POST", "/sources/mute", Duty.MARKETS, users.MuteSource),
     Route("GET", "/operators", Duty.READ, control.Operators),
     Route("GET", "/audit", Duty.READ, control.Audit),
 )
