@@ -1,9 +1,12 @@
 """The code in the documents: found as GitHub finds it, and run as a reader would."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,7 @@ ANSWER: Final = "<!-- answer -->"
 ENDLESS: Final = "<!-- endless -->"
 """Before a program that runs until it is stopped: it is, once it has printed some lines."""
 ENDLESS_LINES: Final = 3
+FIRST_LINES: Final = Path(__file__).with_name("first_lines.py")
 DEADLINE_S: Final = 120
 BEGINS: Final = "\x1e"
 """What the script prints before each block."""
@@ -86,14 +90,13 @@ def differences(wanted: object, got: object, where: str = "") -> list[str]:
         return differences(wanted[0], got[0], f"{where}[0]") if wanted else []
     if isinstance(wanted, str) and isinstance(got, str):
         return [f"{where} is {got!r}, not {wanted!r}"] if wanted.isupper() and wanted != got else []
-    numbers = (int, float)
-    if (
-        isinstance(wanted, bool)
-        or isinstance(got, bool)
-        or not (isinstance(wanted, numbers) and isinstance(got, numbers))
-    ):
-        return [] if type(wanted) is type(got) else [f"{where} is {got!r}, and not like {wanted!r}"]
-    return [f"{where} is {got!r}, not {wanted!r}"] if where.endswith(".code") and wanted != got else []
+    if _is_number(wanted) and _is_number(got):
+        return [f"{where} is {got!r}, not {wanted!r}"] if where.endswith(".code") and wanted != got else []
+    return [] if type(wanted) is type(got) else [f"{where} is {got!r}, and not like {wanted!r}"]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def script(blocks: Sequence[Block], folder: Path, replaced: Mapping[str, str]) -> str:
@@ -113,12 +116,10 @@ def script(blocks: Sequence[Block], folder: Path, replaced: Mapping[str, str]) -
             assert block.mark != ENDLESS or len(every) == 1, f"{block} does not end, and other blocks come after it"
             (folder / "page.py").write_text(_put_in(_program(every), replaced), "utf-8")
             code = "python page.py"
-        code = _put_in(code, replaced)
         if block.mark == ENDLESS:
-            # `awk` hangs up once it has its lines, and the program ends as one does whose reader left.
-            enough = f"{{ print }} NR == {ENDLESS_LINES} {{ exit }} END {{ exit NR < {ENDLESS_LINES} }}"
-            code = f"(timeout {DEADLINE_S} bash -c {shlex.quote(code)} 2> /dev/null || true) | awk '{enough}'"
-        lines.append(code.rstrip("\n"))
+            assert block is first, f"{block} does not end, and is no program"
+            code = shlex.join([sys.executable, str(FIRST_LINES), str(ENDLESS_LINES), *code.split()])
+        lines.append(_put_in(code, replaced).rstrip("\n"))
     return "\n".join([*lines, ""])
 
 
@@ -142,22 +143,26 @@ def run(
     blocks: Sequence[Block], folder: Path, environment: Mapping[str, str], replaced: Mapping[str, str]
 ) -> dict[int, str]:
     """Run a page's programs one after the other. Give what each printed, by its line. Raises: AssertionError."""
-    text = script(blocks, folder, replaced)
-    done = subprocess.run(
-        ["bash", "-c", text],
+    process = subprocess.Popen(
+        ["bash", "-c", script(blocks, folder, replaced)],
         cwd=folder,
         env=dict(environment),
-        capture_output=True,
-        encoding="utf-8",
         stdin=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
     )
+    try:
+        out, err = process.communicate(timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # not only the shell, but what it waits for
+        out, err = process.communicate()
     said: dict[int, str] = {}
-    for part in done.stdout.split(BEGINS)[1:]:
+    for part in out.split(BEGINS)[1:]:
         line, _, printed = part.partition("\n")
         said[int(line)] = printed
     reached = list(said)[-1] if said else 0
     last = next((str(block) for block in blocks if block.line == reached), "the page")
-    assert done.returncode == 0, f"{last}\nended with {done.returncode}\n{said.get(reached)}\n{done.stderr}"
+    assert process.returncode == 0, f"{last}\nended with {process.returncode}\n{said.get(reached)}\n{err}"
     return said

@@ -8,12 +8,12 @@ from tests.support.blocks import Block, blocks_of
 
 ROOT: Final = Path(__file__).parent.parent.parent
 NOT_RUN: Final = ROOT / "tests" / "e2e" / "blocks_not_run.toml"
-BESIDE: Final = ("README.md", "CONTRIBUTING.md", "client/README.md")
+BESIDE: Final = ("README.md", "CONTRIBUTING.md", "client/README.md", "client/ccxt/README.md")
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its path in the repository."""
-    paths = [ROOT / name for name in BESIDE] + sorted((ROOT / "docs").rglob("*.md"))
+    paths = [ROOT / name for name in BESIDE if (ROOT / name).exists()] + sorted((ROOT / "docs").rglob("*.md"))
     return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths}
 
 
