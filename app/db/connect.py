@@ -37,5 +37,10 @@ def engine_for(url: str, *, connections_max: int = 5, command_timeout_s: float |
         return connection
 
     return create_async_engine(
-        "postgresql+asyncpg://", async_creator=make, pool_size=connections_max, max_overflow=0, pool_pre_ping=True
+        "postgresql+asyncpg://",
+        async_creator=make,
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,  # what is written may be a secret: no error repeats it
     )

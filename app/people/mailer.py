@@ -88,8 +88,9 @@ class Smtp:
 class Mailer:
     """Takes mail at once and lets it go out behind; what waits is lost with the process, and can be asked for again."""
 
-    def __init__(self, carrier: Carrier | None) -> None:
+    def __init__(self, carrier: Carrier | None, *, retry_s: float = RETRY_S) -> None:
         self._carrier = carrier
+        self._retry_s = retry_s
         self._waiting: asyncio.Queue[Mail] = asyncio.Queue(WAITING_MAX)
         self._task: asyncio.Task[None] | None = None
 
@@ -127,7 +128,7 @@ class Mailer:
                     # The error may repeat what the server was told: only its kind is said.
                     _log.warning("a mail did not go out (%s), %d tries are left", type(error).__name__, left)
                     if left:
-                        await asyncio.sleep(RETRY_S)
+                        await asyncio.sleep(self._retry_s)
 
 
 def choose_mailer(settings: Settings) -> Mailer:

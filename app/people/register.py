@@ -4,17 +4,20 @@ Nothing that is asked from outside says whether an e-mail address is known: not 
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, final
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.clock import Clock
 from app.db.secrets import Vault
 from app.db.tables import people, signups
 from app.identity import Identity, NameTaken
+from app.journal import UNREACHABLE
 from app.limits import name_of
 from app.people.codes import ATTEMPTS_MAX, BEWARE, LIFETIME_MS, Codes, Purpose, buckets, make_code
 from app.people.factors import Factors
@@ -44,6 +47,8 @@ CHANGED_TEXT: Final = (
 
 TOTP_ON_SUBJECT: Final = "Your second factor is on"
 TOTP_OFF_SUBJECT: Final = "Your second factor is off"
+
+_log = logging.getLogger(__name__)
 
 
 class Visitor(NamedTuple):
@@ -332,6 +337,8 @@ class Register:
             await self.codes.send(person.owner_id, person.email, Purpose.RESET)
         except Refused:
             return  # too many: whoever asks must not learn that there is somebody
+        except (SQLAlchemyError, *UNREACHABLE) as fault:
+            _log.warning("no code was sent: %s", type(fault).__name__)
 
     async def _set_password(self, person: Person, password: str, *, is_new: bool = True) -> None:
         await self._store_password(person, await self.passwords.make(password), is_new=is_new)

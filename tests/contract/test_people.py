@@ -8,10 +8,14 @@ from typing import Any
 import pyotp
 import pytest
 import requests
+from sqlalchemy import select
 
 from app.auth import Scope
+from app.db.connect import engine_for
 from app.db.embedded import EmbeddedServer
+from app.db.tables import people
 from app.people.lockouts import FREE, FREE_OF_ADDRESS
+from app.people.passwords import Passwords
 from app.people.tokens import ACCESS_S
 from exchange.limits import MONEY_SCALE
 from tests.contract.documents import conforms, document
@@ -505,6 +509,80 @@ def test_every_address_but_the_public_ones_asks_for_a_token(world: PeopleVenue) 
                 conforms(world.venue, answer)
     assert public < seen
     assert len(seen) > 20
+
+
+# --- at once ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("PEO-013")
+def test_of_two_uses_of_a_refresh_token_at_once_one_counts(world: PeopleVenue) -> None:
+    rex = world.human("rex")
+
+    def refresh(_count: int) -> int:
+        return rex.post("/v1/refresh", refresh_token=rex.refresh_token).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(refresh, range(8)))
+    assert statuses == [200] + [401] * 7
+    assert rex.ask("GET", "/v1/me").status_code == 401
+
+
+@pytest.mark.spec("PEO-052")
+def test_of_two_uses_of_a_code_at_once_one_counts(world: PeopleVenue) -> None:
+    sid = world.human("sid")
+    world.step_up(sid)
+    device = pyotp.TOTP(sid.result("POST", "/v1/totp/setup")["secret"])
+    recovery = sid.result("POST", "/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000))["codes"]
+    world.venue.clock.now_ms += 60_000
+    challenge = sid.result("POST", "/v1/login", email=sid.email, password=PASSWORD)["challenge"]
+
+    def further(code: str) -> int:
+        return sid.post("/v1/login/totp", challenge=challenge, code=code).status_code
+
+    for code in (device.at(world.venue.clock.now_ms // 1000), recovery[0]):
+        world.forget_locks()
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(further, [code] * 4)) == [200, 401, 401, 401]
+
+
+@pytest.mark.spec("PEO-075")
+def test_many_withdrawals_at_once_keep_to_the_limit(world: PeopleVenue) -> None:
+    """900 USD each: two of six are within 2,000."""
+    tia = world.human("tia", btc=1)
+    to = world.listed_address(tia)
+    world.price()
+
+    def ask(count: int) -> str:
+        body = {"account_id": tia.account_id, "address_id": to, "amount": "0.015", "name": f"w{count}"}
+        answer = tia.post("/v1/withdrawals", **body)
+        return "" if answer.status_code == 200 else tia.reject(answer)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(ask, range(6))) == ["", ""] + ["LEVEL_LIMIT"] * 4
+
+
+@pytest.mark.spec("PEO-015")
+def test_a_hash_of_other_parameters_is_made_anew(world: PeopleVenue) -> None:
+    una = world.human("una")
+    register = world.people.register
+    before, register.passwords = register.passwords, Passwords(memory_kib=2_048, passes=2)
+    try:
+        assert una.post("/v1/login", email=una.email, password=PASSWORD).status_code == 200
+    finally:
+        register.passwords.close()
+        register.passwords = before
+
+    async def stored() -> str:
+        engine = engine_for(world.venue.store.url)
+        async with engine.connect() as connection:
+            query = select(people.c.password_hash).where(people.c.email == una.email)
+            found = (await connection.execute(query)).scalar_one()
+        await engine.dispose()
+        return str(found)
+
+    assert world.venue.run(stored()).startswith("$argon2id$v=19$m=2048,t=2,p=1$")
+    assert una.ask("GET", "/v1/me").status_code == 200
+    assert una.post("/v1/login", email=una.email, password=PASSWORD).status_code == 200
 
 
 # --- accounts and transfers ------------------------------------------------------------------------------------------
