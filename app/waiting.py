@@ -110,15 +110,29 @@ def urgency_of(command: Command) -> Urgency:
     return URGENCIES[type(command)]
 
 
+_OWN: Final = 0
+_NOBODY: Final = (-1,)
+"""Whose the opening of an account is: nobody can have sent anything before it."""
+
+
+def owners_of(command: Command) -> tuple[int, ...]:
+    """The accounts that a command belongs to; account 0 stands for the exchange itself."""
+    if isinstance(command, TransferFunds):
+        return command.from_account_id, command.to_account_id
+    if isinstance(command, OpenAccount):
+        return _NOBODY
+    return (getattr(command, "account_id", _OWN),)
+
+
 @final
 class _Slot:
-    """A place in the lane of all; `followers` are urgent commands of the same account that came later."""
+    """A place in the lane of all; `followers` are urgent commands of the same accounts that came later."""
 
-    __slots__ = ("account_id", "entry", "followers")
+    __slots__ = ("account_ids", "entry", "followers")
 
-    def __init__(self, entry: Entry, account_id: int) -> None:
+    def __init__(self, entry: Entry, account_ids: tuple[int, ...]) -> None:
         self.entry = entry
-        self.account_id = account_id
+        self.account_ids = account_ids
         self.followers: list[Entry] | None = None
 
 
@@ -142,9 +156,9 @@ class Waiting:
     def add(self, entry: Entry) -> None:
         """Let a command wait."""
         command = entry[0]
-        account_id: int = getattr(command, "account_id", 0)  # the exchange's own keep their order as well
+        account_ids = owners_of(command)
         if self._count >= self._batch_max and urgency_of(command) is not Urgency.ORDINARY:
-            slot = self._last.get(account_id)
+            slot = self._last.get(account_ids[0])  # only a transfer has two, and none is urgent
             if slot is None:
                 self._express.append(entry)
             elif slot.followers is None:
@@ -152,9 +166,10 @@ class Waiting:
             else:
                 slot.followers.append(entry)
         else:
-            slot = _Slot(entry, account_id)
+            slot = _Slot(entry, account_ids)
             self._slots.append(slot)
-            self._last[account_id] = slot
+            for account_id in account_ids:
+                self._last[account_id] = slot
         self._count += 1
 
     def take(self) -> list[Entry]:
@@ -168,8 +183,9 @@ class Waiting:
             elif slots:
                 slot = slots.popleft()
                 entry = slot.entry
-                if last.get(slot.account_id) is slot:
-                    del last[slot.account_id]
+                for account_id in slot.account_ids:
+                    if last.get(account_id) is slot:
+                        del last[account_id]
                 if slot.followers is not None:
                     express.extend(slot.followers)  # the lane is empty: they are next
             else:

@@ -14,11 +14,14 @@ from exchange.commands import (
     CancelOrders,
     Command,
     MoveMargin,
+    OpenAccount,
     PlaceOrder,
     Tick,
+    TransferFunds,
+    UpdateIndexPrice,
     WithdrawalStatus,
 )
-from tests.small import PERP, order
+from tests.small import PERP, USD, order
 
 NAMES = "ABCD"
 
@@ -102,6 +105,36 @@ def test_no_command_passes_an_earlier_one_of_its_account(batch_max: int, script:
         take()
     assert went == came
     assert len(waiting) == 0
+
+
+def batches_of(waiting: Waiting) -> list[list[Command]]:
+    """Take until nobody waits."""
+    batches = []
+    while waiting:
+        batches.append([one[0] for one in waiting.take()])
+    return batches
+
+
+@pytest.mark.spec("LIM-014")
+@pytest.mark.parametrize("users", [OpenAccount("a", 7), TransferFunds("t", 8, 9, USD, 5)])
+def test_no_users_command_holds_the_exchange_up(users: Command) -> None:
+    """What names no account of its own stands in nobody else's way: an index price does not wait behind it."""
+    waiting = Waiting(1)
+    price = UpdateIndexPrice(1, 1, 5, 0)
+    for command in (order(1), users, price):
+        waiting.add((command, None, None, None))
+    assert batches_of(waiting) == [[price], [order(1)], [users]]
+
+
+@pytest.mark.spec("LIM-015")
+@pytest.mark.parametrize("account_id", [8, 9])
+def test_nothing_passes_a_transfer_of_its_account(account_id: int) -> None:
+    """Margin that is to be added may be what the transfer brings."""
+    waiting = Waiting(1)
+    transfer, margin = TransferFunds("t", 8, 9, USD, 5), MoveMargin(account_id, PERP, 5)
+    for command in (order(1), transfer, margin, order(2)):
+        waiting.add((command, None, None, None))
+    assert batches_of(waiting) == [[order(1)], [transfer], [margin], [order(2)]]
 
 
 @pytest.mark.spec("LIM-015")
