@@ -77,10 +77,10 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                 app.register(route(row, handlers[row.path]))
             people = app.state.people = doors.open_office(store, settings, clock, desk)
             handlers.update(doors.serve(app, doors.table(people, store, desk.counter, clock), people, written))
-            async with streaming(store, desk, table, settings) as stream:
+            lives = Lives()
+            async with streaming(store, desk, table, settings, lives) as stream:
                 app.state.stream = stream
                 people.notices.publish = stream.hub.notify
-                lives = Lives()
                 shortcut = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)
                 app.asgi_handler = allowing(shortcut, settings.cors_origins)
                 async with (

@@ -16,6 +16,7 @@ from app.faults import JournalUnavailable, Unavailable
 from app.forms import NAME_MAX, VALUE_MAX, Form
 from app.journal import UNREACHABLE
 from app.problems import Denial, Denied, Malformed, Problem
+from app.stamps import Lives, Stamps, current
 from app.stream import messages
 from app.stream.client import Client
 from app.stream.messages import answered
@@ -32,6 +33,8 @@ PATHS: Final = {
     "close": "/auth/close",
 }
 """The operations and the REST rows that they stand for."""
+STREAM: Final = "stream"
+"""The address under which their answers count."""
 PENDING_MAX: Final = 100
 """Commands of a client that may wait for their answers; as many again of those that cancel."""
 CANCELS: Final = frozenset({"cancel", "cancel_bulk", "cancel_all_after"})
@@ -49,9 +52,11 @@ _log = logging.getLogger(__name__)
 class Entry:
     """Takes orders of clients that have proved to have their key's secret."""
 
-    __slots__ = ("_handlers", "_tasks")
+    __slots__ = ("_answers", "_handlers", "_lives", "_tasks")
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], lives: Lives) -> None:
+        self._lives = lives
+        self._answers = lives.of(STREAM)
         by_path: Mapping[str, Row] = {row.path: row for row in rows}
         self._handlers: dict[str, Handler] = {
             op: by_path[path].handler for op, path in PATHS.items() if path in by_path
@@ -78,10 +83,14 @@ class Entry:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, client: Client, op: str, request: Request, mark: object) -> None:
+        stamps = Stamps()
+        current.set(stamps)
         answer = await self._done(op, request)
         client.pending -= 1
         client.send(answered(messages.RESPONSE, answer, op, mark))
         client.judge(answer.status)
+        self._answers[answer.status] = self._answers.get(answer.status, 0) + 1
+        self._lives.end(stamps)
 
     async def _done(self, op: str, request: Request) -> Answer:
         try:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from app.clock import steady_clock
 from app.settings import Settings
+from app.stamps import Lives
 from app.store import Store
 from app.stream.application import Application
 from app.stream.entry import Entry
@@ -15,8 +16,10 @@ from app.surfaces.everstrike.rows import Row
 
 
 @asynccontextmanager
-async def streaming(store: Store, desk: Desk, rows: Iterable[Row], settings: Settings) -> AsyncIterator[Application]:
-    """The stream, told of every command while the block lasts. `rows` has the handlers of orders."""
+async def streaming(
+    store: Store, desk: Desk, rows: Iterable[Row], settings: Settings, lives: Lives
+) -> AsyncIterator[Application]:
+    """The stream, told of every command while the block lasts. `rows` has the handlers of orders, whose lives are counted."""
     hub = Hub(desk, store.identity, store.projector.open_order)
     if store.sequencer.halted is None:
         until = store.sequencer.seq
@@ -37,7 +40,7 @@ async def streaming(store: Store, desk: Desk, rows: Iterable[Row], settings: Set
         yield Application(
             hub,
             desk,
-            Entry(rows),
+            Entry(rows, lives),
             steady_clock,
             connections_max=settings.stream_connections,
             messages_per_s=settings.stream_messages_per_s,

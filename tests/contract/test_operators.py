@@ -28,6 +28,7 @@ from exchange import views
 from exchange.commands import UpdateIndexPrice
 from tests.conftest import MASTER_KEY
 from tests.contract.conftest import create_database
+from tests.support.streams import credentials, listening
 from tests.venue import DEADLINE_S, PAIR, Venue, running_venue
 
 
@@ -381,6 +382,22 @@ def samples(house: House) -> dict[str, float]:
             name, _, value = line.rpartition(" ")
             found[name] = float(value)
     return found
+
+
+def test_orders_over_the_stream_count_too(house: House) -> None:
+    """OPS-023."""
+    client = house.venue.client("streamer")
+    before = samples(house)
+    with listening(house.venue.url) as listener:
+        listener.ask("auth", credentials(house.venue, client))
+        order = {"pair": PAIR, "side": "BUY", "qty": 0.001, "price": 59_000, "timestamp": house.venue.stamp()}
+        assert listener.ask("order", order)["code"] == 200
+    after = samples(house)
+    for name in (
+        'evermark_answers_total{path="stream",status="200"}',
+        'evermark_command_step_seconds_count{step="answer"}',
+    ):
+        assert after[name] - before.get(name, 0) == 1
 
 
 def test_a_stranger_cannot_make_metrics_grow(house: House) -> None:
