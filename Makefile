@@ -25,10 +25,10 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock client/pyproject.toml $(VENV)/run.stamp
+$(VENV)/dev.stamp: requirements-dev.lock client/pyproject.toml client/ccxt/pyproject.toml $(VENV)/run.stamp
 	@echo "Installing what tests and checks need ..."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable client
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable client --editable client/ccxt
 	@touch $@
 
 .PHONY: install

@@ -1,4 +1,4 @@
-"""Write the client's sync half from its async half: `python tools/unasync.py`. With --check only say whether it is up to date.
+"""Write the clients' sync halves from their async halves: `python tools/unasync.py`. With --check only say whether they are up to date.
 
 The async half is what people edit. A test holds the two together.
 """
@@ -6,10 +6,12 @@ The async half is what people edit. A test holds the two together.
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "client" / "src" / "evermark_client"
+CCXT = ROOT / "client" / "ccxt" / "src" / "evermark_ccxt"
 WORDS = (
     (r"async def __aenter__", "def __enter__"),
     (r"async def __aexit__", "def __exit__"),
@@ -23,9 +25,17 @@ WORDS = (
     (r"\bAsync(Client|Orders|Rows|Stream)\b", r"\1"),
     (r"\basync_stream\b", "sync_stream"),
     (r"\b_async\b", "_sync"),
-    (r"The client for coroutines\.", "The client for programs without coroutines."),
+    (r"\bccxt\.async_support\b", "ccxt"),
+    (r"for coroutines\.", "for programs without coroutines."),
 )
 HEAD = "# Written by tools/unasync.py from the async half: edit that one.\n"
+
+
+def files() -> Iterator[tuple[Path, Path]]:
+    """Each async file and the sync one that is made of it."""
+    for path in sorted((PACKAGE / "_async").glob("*.py")):
+        yield path, PACKAGE / "_sync" / path.name
+    yield CCXT / "rest_async.py", CCXT / "rest_sync.py"
 
 
 def translated(text: str) -> str:
@@ -42,9 +52,8 @@ def translated(text: str) -> str:
 def main() -> int:
     """Write, or check."""
     stale = []
-    for path in sorted((PACKAGE / "_async").glob("*.py")):
-        target = PACKAGE / "_sync" / path.name
-        text = translated(path.read_text("utf-8"))
+    for source, target in files():
+        text = translated(source.read_text("utf-8"))
         if not target.exists() or target.read_text("utf-8") != text:
             stale.append(target.name)
             if "--check" not in sys.argv:

@@ -1,0 +1,349 @@
+"""Evermark as a ccxt exchange, against `evermark run`: ccxt's own checks of its structures, and what its users do."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ccxt
+import ccxt.async_support
+import ccxt.pro
+import pytest
+import requests
+from ccxt.test.exchange.base.test_balance import test_balance as check_balance
+from ccxt.test.exchange.base.test_currency import test_currency as check_currency
+from ccxt.test.exchange.base.test_deposit_withdrawal import test_deposit_withdrawal as check_transaction
+from ccxt.test.exchange.base.test_funding_rate_history import test_funding_rate_history as check_rate
+from ccxt.test.exchange.base.test_margin_mode import test_margin_mode as check_margin_mode
+from ccxt.test.exchange.base.test_market import test_market as check_market
+from ccxt.test.exchange.base.test_ohlcv import test_ohlcv as check_ohlcv
+from ccxt.test.exchange.base.test_open_interest import test_open_interest as check_interest
+from ccxt.test.exchange.base.test_order import test_order as check_order
+from ccxt.test.exchange.base.test_order_book import test_order_book as check_book
+from ccxt.test.exchange.base.test_position import test_position as check_position
+from ccxt.test.exchange.base.test_status import test_status as check_status
+from ccxt.test.exchange.base.test_ticker import test_ticker as check_ticker
+from ccxt.test.exchange.base.test_trade import test_trade as check_trade
+from ccxt.test.exchange.base.test_trading_fee import test_trading_fee as check_fee
+
+import evermark_ccxt
+from tests.e2e.documents import program_of
+from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
+
+SYMBOL = "BTC/USD:USD"
+Demo = dict[str, Any]
+NONE_SKIPPED: dict[str, Any] = {}
+NO_TIME = {"timestamp": True, "datetime": True}
+"""The exchange tells no time of a book or a position: they are as of now."""
+NO_UPDATE = {"network": True, "updated": True}
+"""Nor over which network a deposit came, nor when a payment changed last."""
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    with made_data_dir() as path:
+        program = Program(path, EVERMARK_FEED="synthetic")
+        try:
+            program.wait_until_open()
+            yield json.loads((path / "demo.json").read_text("utf-8"))
+        finally:
+            program.stop()
+
+
+def config(demo: Demo, account: int) -> dict[str, Any]:
+    found = demo["accounts"][account]
+    host = demo["url"].removeprefix("http://")
+    return {"hostname": host, "apiKey": found["api_key"], "secret": found["secret_key"]}
+
+
+@pytest.fixture(scope="module")
+def alice(demo: Demo) -> Any:
+    exchange = ccxt.evermark(config(demo, 0))
+    exchange.load_markets()
+    return exchange
+
+
+@pytest.fixture(scope="module")
+def bob(demo: Demo) -> Any:
+    exchange = ccxt.evermark(config(demo, 1))
+    exchange.load_markets()
+    return exchange
+
+
+def mark(exchange: Any, symbol: str = SYMBOL) -> float:
+    return float(exchange.fetch_ticker(symbol)["markPrice"])
+
+
+def trade(alice: Any, bob: Any) -> Any:
+    """Alice buys from Bob; her order."""
+    price = bob.price_to_precision(SYMBOL, mark(bob))
+    bob.create_order(SYMBOL, "limit", "sell", 0.002, price)
+    order = alice.create_order(SYMBOL, "market", "buy", 0.002)
+    assert (order["status"], order["filled"]) == ("closed", 0.002)
+    return order
+
+
+@pytest.mark.spec("CLT-060")
+def test_it_is_there_by_its_name() -> None:
+    assert ccxt.evermark is evermark_ccxt.evermark
+    for library in (ccxt, ccxt.async_support, ccxt.pro):
+        assert "evermark" in library.exchanges
+        exchange = library.evermark({"hostname": "localhost:1"})
+        assert exchange.id == "evermark"
+        assert exchange.sign("ping", ["public"])["url"] == "http://localhost:1/ping"
+        exchange.set_sandbox_mode(True)
+        assert exchange.sign("ping", ["public"])["url"] == "http://localhost:1/ping"
+    other = ccxt.evermark({"urls": {"api": {"rest": "https://evermark.example"}}})
+    assert other.sign("ping", ["public"])["url"] == "https://evermark.example/ping"
+
+
+@pytest.mark.spec("CLT-061")
+def test_markets_have_ccxts_structure(alice: Any) -> None:
+    assert len(alice.markets) >= 78
+    for market in alice.markets.values():
+        check_market(alice, NONE_SKIPPED, "fetchMarkets", market)
+    kinds = {market["type"] for market in alice.markets.values()}
+    assert kinds == {"spot", "swap", "future"}
+    assert alice.market("BTC/USD")["id"] == "BTC_USD"
+    assert alice.market(SYMBOL)["id"] == "USD_BTC_PERP"
+    assert alice.market("BTCCALL90/USD:USD")["id"] == "USD_BTCCALL90_PERP"
+    for currency in alice.fetch_currencies().values():
+        check_currency(alice, NONE_SKIPPED, "fetchCurrencies", currency)
+    for symbol, fee in alice.fetch_trading_fees().items():
+        check_fee(alice, NONE_SKIPPED, "fetchTradingFees", symbol, fee)
+    check_status(alice, NONE_SKIPPED, "fetchStatus", alice.fetch_status(), alice.milliseconds())
+    assert abs(alice.fetch_time() - alice.milliseconds()) < 60_000
+
+
+@pytest.mark.spec("CLT-061")
+def test_prices_have_ccxts_structure(alice: Any, bob: Any) -> None:
+    trade(alice, bob)
+    alice.create_order(SYMBOL, "limit", "buy", 0.001, alice.price_to_precision(SYMBOL, mark(alice) * 0.99))
+    now = alice.milliseconds()
+    for symbol, ticker in alice.fetch_tickers().items():
+        check_ticker(alice, NONE_SKIPPED, "fetchTickers", ticker, symbol)
+    check_book(alice, NO_TIME, "fetchOrderBook", alice.fetch_order_book(SYMBOL, 10), SYMBOL)
+    trades = alice.fetch_trades(SYMBOL)
+    for found in trades:
+        check_trade(alice, NONE_SKIPPED, "fetchTrades", found, SYMBOL, now + 60_000, True)
+    assert (trades[-1]["amount"], trades[-1]["side"]) == (0.002, "buy")
+    for price in (None, "mark", "index"):
+        candles = alice.fetch_ohlcv(SYMBOL, "1m", None, 5, {"price": price})
+        assert candles
+        for candle in candles:
+            check_ohlcv(alice, NONE_SKIPPED, "fetchOHLCV", candle, SYMBOL, now + 60_000)
+    check_interest(alice, NONE_SKIPPED, "fetchOpenInterest", alice.fetch_open_interest(SYMBOL))
+    for rate in alice.fetch_funding_rate_history(SYMBOL):
+        check_rate(alice, NONE_SKIPPED, "fetchFundingRateHistory", rate, SYMBOL)
+    funding = alice.fetch_funding_rate(SYMBOL)
+    assert funding["fundingTimestamp"] > now - 60_000
+    assert isinstance(funding["fundingRate"], float)
+    assert funding["interval"] == "1h"
+    assert SYMBOL in alice.fetch_funding_rates([SYMBOL])
+    alice.cancel_all_orders(SYMBOL)
+
+
+@pytest.mark.spec("CLT-061")
+def test_the_account_has_ccxts_structure(alice: Any, bob: Any) -> None:
+    order = trade(alice, bob)
+    now = alice.milliseconds() + 60_000
+    check_balance(alice, NONE_SKIPPED, "fetchBalance", alice.fetch_balance())
+    positions = alice.fetch_positions([SYMBOL])
+    assert [(found["symbol"], found["side"]) for found in positions] == [(SYMBOL, "long")]
+    for found in (*positions, alice.fetch_position(SYMBOL)):
+        check_position(alice, NO_TIME, "fetchPositions", found, SYMBOL, now)
+    check_order(alice, NONE_SKIPPED, "fetchOrder", alice.fetch_order(order["id"]), SYMBOL, now)
+    for method in ("fetch_orders", "fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders"):
+        for found in getattr(alice, method)(SYMBOL):
+            check_order(alice, NONE_SKIPPED, method, found, SYMBOL, now)
+    fills = alice.fetch_my_trades(SYMBOL)
+    for found in (*fills, *alice.fetch_order_trades(order["id"])):
+        check_trade(alice, NONE_SKIPPED, "fetchMyTrades", found, SYMBOL, now, False)
+    assert fills[-1]["order"] == order["id"]
+    assert (fills[-1]["takerOrMaker"], fills[-1]["fee"]["currency"]) == ("taker", "USD")
+    assert bob.fetch_my_trades(SYMBOL)[-1]["takerOrMaker"] == "maker"
+    check_margin_mode(alice, NONE_SKIPPED, "fetchMarginMode", alice.fetch_margin_mode(SYMBOL))
+    closed = alice.close_position(SYMBOL)
+    assert closed["reduceOnly"]
+    assert alice.fetch_funding_history(SYMBOL) == []
+
+
+@pytest.mark.spec("CLT-061")
+def test_payments_have_ccxts_structure(demo: Demo, alice: Any) -> None:
+    """Of the reference's own examples: nobody pays in here."""
+    document = requests.get(f"{demo['url']}/docs/openapi.json", timeout=DEADLINE_S).json()
+    for path in ("/deposits", "/withdrawals"):
+        example = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+        rows = alice.parse_transactions(example["result"])
+        assert rows
+        for row in rows:
+            skipped = NO_UPDATE if row["info"]["transaction"] else {**NO_UPDATE, "txid": True}  # not on its way yet
+            check_transaction(alice, skipped, path, row, row["currency"], row["timestamp"] + 1)
+    assert alice.fetch_deposits() == alice.fetch_withdrawals() == []
+
+
+@pytest.mark.spec("CLT-062")
+def test_orders_of_every_kind(alice: Any) -> None:
+    alice.cancel_all_orders()
+    price = mark(alice)
+    low = alice.price_to_precision(SYMBOL, price * 0.98)
+    first = alice.create_order(SYMBOL, "limit", "buy", 0.001, low, {"clientOrderId": "mine", "timeInForce": "GTC"})
+    again = alice.create_order(SYMBOL, "limit", "buy", 0.001, low, {"clientOrderId": "mine"})
+    assert first["id"] == again["id"]
+    assert alice.cancel_order(None, SYMBOL, {"clientOrderId": "mine"})["status"] == "canceled"
+    bulk = alice.create_orders(
+        [{"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.001, "price": low} for _ in range(3)]
+    )
+    assert len({order["id"] for order in bulk}) == 3
+    assert alice.cancel_orders([]) == []
+    assert len(alice.cancel_orders([order["id"] for order in bulk[:2]])) == 2
+    stop = alice.create_order(SYMBOL, "market", "buy", 0.001, None, {"triggerPrice": price * 1.02})
+    assert (stop["status"], stop["type"]) == ("open", "market")
+    assert stop["triggerPrice"] == pytest.approx(price * 1.02, abs=0.1)
+    trailing = alice.create_order(SYMBOL, "market", "buy", 0.001, None, {"trailingPercent": 1})
+    assert trailing["info"]["trail_percent"] == "1.0"
+    assert alice.cancel_all_orders_after(60_000)["cancel_time"] > alice.milliseconds()
+    assert alice.cancel_all_orders_after(0)["cancel_time"] is None
+    assert len(alice.cancel_all_orders()) == 3
+
+
+@pytest.mark.spec("CLT-062")
+def test_stops_close_positions(alice: Any, bob: Any) -> None:
+    trade(alice, bob)
+    price = mark(alice)
+    loss = alice.create_order(SYMBOL, "market", "sell", 0.001, None, {"stopLossPrice": price * 0.97})
+    gain = alice.create_order(SYMBOL, "market", "sell", 0.001, None, {"takeProfitPrice": price * 1.02})
+    assert [order["info"]["trigger_direction"] for order in (loss, gain)] == ["FALL", "RISE"]
+    assert loss["reduceOnly"] and gain["reduceOnly"]
+    alice.cancel_all_orders()
+    bob.create_order(SYMBOL, "limit", "buy", 0.1, bob.price_to_precision(SYMBOL, price * 0.999))
+    alice.close_position(SYMBOL)
+    assert alice.fetch_positions([SYMBOL]) == []
+    bob.cancel_all_orders()
+
+
+@pytest.mark.spec("CLT-063")
+def test_refusals_are_ccxts_errors(alice: Any, demo: Demo) -> None:
+    price = mark(alice)
+    cases: list[tuple[type[Exception], Any]] = [
+        (ccxt.OrderNotFound, lambda: alice.fetch_order("0" * 32)),
+        (ccxt.OrderNotFound, lambda: alice.cancel_order("0" * 32)),
+        (ccxt.InvalidOrder, lambda: alice.create_order(SYMBOL, "limit", "buy", 0.001, 2 * round(price))),
+        (ccxt.InvalidOrder, lambda: alice.create_order(SYMBOL, "limit", "buy", 0.001)),
+        (ccxt.InsufficientFunds, lambda: alice.create_order("BTC/USD", "limit", "buy", 50, round(price))),
+        (ccxt.OperationRejected, lambda: alice.set_leverage(5, SYMBOL)),
+        (ccxt.BadSymbol, lambda: alice.fetch_ticker("NO/SUCH")),
+        (ccxt.AuthenticationError, lambda: ccxt.evermark({**config(demo, 0), "apiKey": "x"}).fetch_balance()),
+        (ccxt.AuthenticationError, lambda: ccxt.evermark({**config(demo, 0), "secret": "x"}).cancel_all_orders()),
+        (ccxt.AuthenticationError, lambda: ccxt.evermark({"hostname": config(demo, 0)["hostname"]}).fetch_balance()),
+        (ccxt.NetworkError, lambda: ccxt.evermark({"hostname": "127.0.0.1:9"}).fetch_time()),
+    ]
+    for kind, act in cases:
+        with pytest.raises(kind):
+            act()
+
+
+@pytest.mark.spec("CLT-064")
+def test_a_bot_trades_by_the_name_alone(demo: Demo) -> None:
+    found = demo["accounts"][1]
+    names = {"EVERMARK_KEY": found["api_key"], "EVERMARK_SECRET": found["secret_key"]}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "client" / "ccxt" / "examples" / "bot.py")],
+        env={**os.environ, **names, "EVERMARK_HOST": demo["url"].removeprefix("http://")},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("markets, 1", "placed open", "watched True True", "amended True", "open True", "cancelled canceled"):
+        assert words in done.stdout, done.stdout
+
+
+async def follow(exchange: Any, *, filled: float) -> Any:
+    """Watch orders until the last one has been filled so far."""
+    while True:
+        orders = await exchange.watch_orders(SYMBOL)
+        if orders[-1]["filled"] >= filled:
+            return orders
+
+
+@pytest.mark.spec("CLT-065")
+async def test_pro_watches_everything(demo: Demo) -> None:
+    alice, bob = ccxt.pro.evermark(config(demo, 0)), ccxt.pro.evermark(config(demo, 1))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await alice.load_markets()
+            await bob.load_markets()
+            start = await alice.fetch_ticker(SYMBOL)
+            price = float(alice.price_to_precision(SYMBOL, start["markPrice"]))
+            assert (await alice.watch_ticker(SYMBOL))["symbol"] == SYMBOL
+            await alice.watch_order_book(SYMBOL)
+            candles = await alice.watch_ohlcv(SYMBOL, "1m")
+            check_ohlcv(alice, NONE_SKIPPED, "watchOHLCV", candles[-1], SYMBOL, alice.milliseconds() + 60_000)
+            waiting = {
+                name: asyncio.create_task(watch)
+                for name, watch in {
+                    "book": alice.watch_order_book(SYMBOL),
+                    "trades": alice.watch_trades(SYMBOL),
+                    "fills": alice.watch_my_trades(SYMBOL),
+                    "positions": alice.watch_positions([SYMBOL]),
+                    "balance": alice.watch_balance(),
+                }.items()
+            }
+            following = asyncio.create_task(follow(alice, filled=0.002))
+            await alice._authenticate()
+            placed = await alice.create_order(SYMBOL, "limit", "buy", 0.003, price)
+            await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
+            await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
+            heard = {name: await task for name, task in waiting.items()}
+            orders = await following
+            assert orders[-1]["id"] == placed["id"]
+            assert (orders[-1]["remaining"], orders[-1]["average"], orders[-1]["status"]) == (0.001, price, "open")
+            assert (heard["trades"][-1]["side"], heard["trades"][-1]["amount"]) == ("sell", 0.001)
+            assert heard["fills"][-1]["takerOrMaker"] == "maker"
+            assert heard["positions"][-1]["side"] == "long"
+            assert heard["balance"]["USD"]["used"] > 0
+            check_book(alice, NO_TIME, "watchOrderBook", heard["book"], SYMBOL)
+            await alice.cancel_all_orders()
+    finally:
+        await alice.close()
+        await bob.close()
+
+
+@pytest.mark.spec("CLT-065")
+async def test_pro_finds_a_gap_in_the_book(demo: Demo) -> None:
+    exchange = ccxt.pro.evermark(config(demo, 0))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await exchange.load_markets()
+            await exchange.cancel_all_orders()
+            await exchange.watch_order_book(SYMBOL)
+            exchange.orderbooks[SYMBOL]["nonce"] -= 1  # as if a message had been missed
+            watching = asyncio.create_task(exchange.watch_order_book(SYMBOL))
+            low = exchange.price_to_precision(SYMBOL, (await exchange.fetch_ticker(SYMBOL))["markPrice"] * 0.98)
+            await exchange.create_order(SYMBOL, "limit", "buy", 0.001, low)
+            with pytest.raises(ccxt.ChecksumError):
+                await watching
+            book = await exchange.watch_order_book(SYMBOL)
+            assert float(low) in [level[0] for level in book["bids"]]
+            await exchange.cancel_all_orders()
+    finally:
+        await exchange.close()
+
+
+@pytest.mark.spec("CLT-066")
+def test_the_documents_code_runs(demo: Demo, tmp_path: Path) -> None:
+    path = tmp_path / "page.py"
+    host = demo["url"].removeprefix("http://")
+    path.write_text(program_of("docs/api/ccxt.md", demo, 1).replace("127.0.0.1:8080", host), "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("open 0.002", "canceled", "True True True"):
+        assert words in done.stdout
