@@ -257,8 +257,12 @@ async def restore(
                 await migrate(url, manifest.revision)
                 await _fill(url, directory, manifest, say)
                 await migrate(url)
-        except UNREACHABLE as error:
-            raise DatabaseUnusable(f"The backup cannot be restored: {error}") from error
+        except BaseException as error:
+            if settings.is_embedded:  # it was not there before: nothing but ours is in it
+                await asyncio.to_thread(shutil.rmtree, settings.data_dir / "postgres", ignore_errors=True)
+            if isinstance(error, UNREACHABLE):
+                raise DatabaseUnusable(f"The backup cannot be restored: {error}") from error
+            raise
     return manifest
 
 

@@ -434,6 +434,8 @@ def status() -> None:
     out.print(f"core  {row.core}")
     if row.sources:
         out.print(_sources(row.sources))
+    if row.muted:
+        out.print(f"muted: {', '.join(map(str, row.muted))}", style="yellow")
     if row.custody is not None:
         out.print(f"custody: {row.custody}", style="red", markup=False, soft_wrap=True)
     if row.halted is not None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -149,6 +151,28 @@ async def test_a_damaged_backup_restores_nothing(
             assert await connection.fetchval("SELECT count(*) FROM journal") == 0
     finally:
         await connection.close()
+
+
+async def test_a_restore_that_failed_can_be_tried_again(settings: Settings) -> None:
+    """BAK-004: into the same folder, whose own database holds nothing of the first."""
+    folder = Path(mkdtemp(prefix="evermark-again-"))
+    try:
+        async with open_store(settings, clock=FakeClock()) as store:
+            await live(store, 20)
+            state = store.exchange.state_hash()
+        copy = folder / "copy"
+        manifest = await backup(settings, copy)
+        good = (copy / MANIFEST).read_bytes()
+        harm(copy, "state")
+        place = replace(settings, database_url=None, data_dir=folder / "data")
+        with pytest.raises(BackupBad, match="the backup says"):
+            await restore(place, copy)
+        (copy / MANIFEST).write_bytes(good)
+        assert await restore(place, copy) == manifest
+        async with open_store(place, clock=FakeClock()) as store:
+            assert store.exchange.state_hash() == state
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def harm(copy: Path, damage: str) -> None:
