@@ -15,12 +15,13 @@ from app import wire
 from app.auth import Key, Scope, need
 from app.clock import Clock
 from app.faults import Unavailable
+from app.forms import Form
 from app.limits import name_of
 from app.problems import Denial, Denied, Malformed, Problem
 from app.rate import Bucket, Table, fill_ms
 from app.stream import messages
 from app.stream.client import Client
-from app.stream.entry import Entry
+from app.stream.entry import Entry, form_of
 from app.stream.frames import POLICY
 from app.stream.hub import Hub
 from app.stream.messages import answered, message
@@ -166,17 +167,18 @@ class Application:
         category = messages.ERROR
         try:
             told = _told_in(data)
-            is_entry = told is not None and told.op in self._entry
-            if not (is_entry and client.is_signed):  # orders of such clients have limits of their own
-                self._knock(client)
+            if told is not None and told.op in self._entry and client.is_signed:
+                category = messages.RESPONSE
+                self._entry.check_room(client, told.op)
+                self._entry.take(client, told.op, self._form(client, told), told.id)
+                return
+            self._knock(client)
             if told is None:
                 raise Malformed("message", MESSAGE_WORDS, "INVALID_MESSAGE")
-            if bytes(told.content) in _EMPTY:
-                raise Malformed("content", CONTENT_WORDS, "MISSING_FIELD")
-            if is_entry:
+            _need_content(told)
+            if told.op in self._entry:
                 category = messages.RESPONSE
-                self._entry.take(client, told.op, told.content, told.id)
-                return
+                raise Denied(Denial.NO_AUTH)
             operation = self._operations.get(told.op)
             if operation is None:
                 raise Malformed(
@@ -202,6 +204,18 @@ class Application:
             wait_ms = self._accounts.find(client.key.account_id, now_ms).take(now_ms)
         if wait_ms:
             raise Denied(Denial.RATE, wait_ms / 1_000)
+
+    def _form(self, client: Client, told: Told) -> Form:
+        """What an order's message holds. One that cannot be read never comes to the limits of orders: it has that of messages.
+
+        Raises: Malformed, Denied.
+        """
+        try:
+            _need_content(told)
+            return form_of(told.content)
+        except Malformed:
+            self._knock(client)
+            raise
 
     # --- subscriptions -----------------------------------------------------------------------------------------------
 
@@ -333,6 +347,11 @@ def _told_in(data: bytes | str) -> Told | None:
         return _told(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _need_content(told: Told) -> None:
+    if bytes(told.content) in _EMPTY:
+        raise Malformed("content", CONTENT_WORDS, "MISSING_FIELD")
 
 
 def _text(told: Told) -> str:

@@ -15,7 +15,7 @@ from app.door import Answer, Handler, Request
 from app.faults import JournalUnavailable, Unavailable
 from app.forms import NAME_MAX, VALUE_MAX, Form
 from app.journal import UNREACHABLE
-from app.problems import Denial, Denied, Malformed, Problem
+from app.problems import Malformed, Problem
 from app.stamps import Lives, Stamps, current
 from app.stream import messages
 from app.stream.client import Client
@@ -69,14 +69,19 @@ class Entry:
     def __iter__(self) -> Any:
         return iter(self._handlers)
 
-    def take(self, client: Client, op: str, content: msgspec.Raw, mark: object) -> None:
-        """Do what a message asks for; the answer comes when the command is done. Commands are taken in the order of messages."""
-        key = client.key
-        if key is None or not client.is_signed:
-            raise Denied(Denial.NO_AUTH)
+    def check_room(self, client: Client, op: str) -> None:
+        """Check that one more command of a client's may wait. Raises: Malformed."""
         if client.pending >= (PENDING_MAX if op not in CANCELS else 2 * PENDING_MAX):
             raise Malformed("op", f"{PENDING_MAX} commands wait for their answers already.", "TOO_MANY_PENDING")
-        request = Request.of_socket(key.api_key, client.address, form_of(content))
+
+    def take(self, client: Client, op: str, form: Form, mark: object) -> None:
+        """Do what a message asks for; the answer comes when the command is done. Commands are taken in the order of messages.
+
+        Requires: the client is signed for, and there is room.
+        """
+        key = client.key
+        assert key is not None and client.is_signed, "orders need a signature"
+        request = Request.of_socket(key.api_key, client.address, form)
         client.pending += 1
         task = asyncio.get_running_loop().create_task(self._answer(client, op, request, mark))
         self._tasks.add(task)

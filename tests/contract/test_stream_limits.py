@@ -265,6 +265,20 @@ def test_so_many_commands_may_wait(strict: Venue, owner: Client) -> None:
         assert client.ask("cancel_bulk", {"ids": []})["code"] == 200
 
 
+@pytest.mark.spec("STREAM-063")
+@pytest.mark.parametrize("content", [1, {"pair": ["x"]}, ""])
+def test_what_cannot_be_an_order_has_the_limit_of_messages(strict: Venue, content: object) -> None:
+    """The clock stands: no token comes back. The client goes on to send orders."""
+    gone(strict)
+    client = strict.client(f"clumsy {content}")
+    order = {"pair": PAIR, "side": "BUY", "qty": 0.001, "price": 59_000}
+    with listening(strict.url, source_address=(f"127.0.0.{20 + len(str(content))}", 0)) as socket_:
+        assert socket_.ask("auth", credentials(strict, client))["code"] == 200
+        codes = [socket_.ask("order", content)["code"] for _ in range(25)]
+        assert codes == [503] * 19 + [429] * 6
+        assert socket_.ask("order", order)["code"] == 200
+
+
 # --- slow readers ------------------------------------------------------------------------------------------------------
 
 
