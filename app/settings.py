@@ -117,6 +117,8 @@ class Settings:
     """How often one address may ask for a sign-up or a forgotten password."""
     mails_per_hour: int = 10
     """Codes that one person may ask for."""
+    login_failures_of_address: int = 50
+    """With this many failures an IP address is locked: behind a proxy all people come from one."""
     mailer: MailKind = "console"
     """How mail goes out."""
     smtp_url: str | None = field(default=None, repr=False)  # may hold a password
@@ -229,6 +231,9 @@ def _with_people(settings: Settings, read: "_Reader") -> Settings:
         signup=read.flag("EVERMARK_SIGNUP", default.signup),
         signups_per_hour=read.integer("EVERMARK_SIGNUPS_PER_HOUR", default.signups_per_hour, 1, 1_000_000),
         mails_per_hour=read.integer("EVERMARK_MAILS_PER_HOUR", default.mails_per_hour, 1, 1_000_000),
+        login_failures_of_address=read.integer(
+            "EVERMARK_LOGIN_FAILURES_OF_ADDRESS", default.login_failures_of_address, 1, 1_000_000_000
+        ),
         mailer=mailer,
         smtp_url=smtp_url,
         mail_from=read.text("EVERMARK_MAIL_FROM", default.mail_from),

@@ -49,7 +49,11 @@ def lock_ms(failures: int, free: int) -> int:
 class Lockouts:
     """Counts failures, in memory and in the database: a start does not forget them. Names are kept as keyed hashes."""
 
-    def __init__(self, engine: AsyncEngine, key: bytes, clock: Clock) -> None:
+    def __init__(
+        self, engine: AsyncEngine, key: bytes, clock: Clock, *, free_of_address: int = FREE_OF_ADDRESS
+    ) -> None:
+        """Begin to count. `free_of_address` is with how many failures an IP address is locked."""
+        self._free_of_address = free_of_address
         self._engine = engine
         self._key = key
         self._clock = clock
@@ -66,7 +70,7 @@ class Lockouts:
     async def begin(self, email: str, address: str) -> None:
         """Count an attempt. Raises: Refused when one of the two is locked; then it does not count."""
         now_ms = self._clock()
-        names = ((self._name("email", email), FREE), (self._name("ip", name_of(address)), FREE_OF_ADDRESS))
+        names = ((self._name("email", email), FREE), (self._name("ip", name_of(address)), self._free_of_address))
         for name, _ in names:
             entry = self._entries.get(name)
             if entry is not None and entry.until_ms > now_ms:
@@ -92,7 +96,7 @@ class Lockouts:
         entry = self._entries.get(place)
         if entry is not None:
             entry.failures = max(0, entry.failures - 1)
-            if entry.failures < FREE_OF_ADDRESS:
+            if entry.failures < self._free_of_address:
                 entry.until_ms = 0
         async with self._engine.begin() as connection:
             await connection.execute(delete(lockouts).where(lockouts.c.name_hash == name))

@@ -72,7 +72,9 @@ class Register:
         self.mailer = mailer
         self.passwords = Passwords(memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes)
         self.tokens = Tokens(vault.derive("access tokens"), clock)
-        self.lockouts = Lockouts(engine, vault.derive("lockouts"), clock)
+        self.lockouts = Lockouts(
+            engine, vault.derive("lockouts"), clock, free_of_address=settings.login_failures_of_address
+        )
         self.codes = Codes(engine, vault.derive("mail codes"), clock, mailer, per_hour=settings.mails_per_hour)
         self.sessions = Sessions(engine, clock, days=settings.session_days)
         self.factors = Factors(engine, vault, clock)
@@ -131,6 +133,7 @@ class Register:
             "expires_ms": self._clock() + LIFETIME_MS,
         }
         async with self._engine.begin() as connection:
+            await connection.execute(delete(signups).where(signups.c.expires_ms < self._clock()))
             await connection.execute(insert(signups).values(values))
         if is_known:
             self.mailer.post(Mail(email, KNOWN_SUBJECT, KNOWN_TEXT))

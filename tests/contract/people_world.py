@@ -27,6 +27,7 @@ from tests.support.post import PostOffice, code_in
 from tests.venue import BTC, DEADLINE_S, PRICE, USD, Client, Venue, running_venue
 
 PASSWORD: Final = "correct horse battery"
+ORIGIN: Final = "https://trade.example"
 PEOPLE_LIMITS: Final[Mapping[str, int]] = {
     "signups_per_hour": 1_000_000,
     "mails_per_hour": 1_000,
@@ -214,6 +215,7 @@ def people_venue(postgres: EmbeddedServer, folder: Path, name: str) -> Iterator[
         mailer="smtp",
         smtp_url=post.url,
         withdrawal_confirmation="email",
+        cors_origins=(ORIGIN,),
         **PEOPLE_LIMITS,  # type: ignore[arg-type]  # names and numbers of settings
     )
     try:

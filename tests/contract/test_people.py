@@ -19,7 +19,7 @@ from app.people.passwords import Passwords
 from app.people.tokens import ACCESS_S
 from exchange.limits import MONEY_SCALE
 from tests.contract.documents import conforms, document
-from tests.contract.people_world import PASSWORD, Human, PeopleVenue, people_venue
+from tests.contract.people_world import ORIGIN, PASSWORD, Human, PeopleVenue, people_venue
 from tests.venue import USD
 
 
@@ -707,6 +707,19 @@ def test_what_is_no_message_is_refused_with_its_place(world: PeopleVenue, body: 
 def test_other_methods_are_named(world: PeopleVenue) -> None:
     answer = requests.patch(world.venue.url + "/v1/keys", timeout=30)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST, DELETE")
+
+
+@pytest.mark.spec("PEO-095")
+def test_a_web_page_of_the_settings_may_ask(world: PeopleVenue) -> None:
+    url = world.venue.url + "/v1/login"
+    question = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    allowed = requests.options(url, headers=question, timeout=30)
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (204, ORIGIN)
+    body = {"email": "nobody@example.org", "password": "a wrong password"}
+    answer = requests.post(url, json=body, headers={"origin": ORIGIN}, timeout=30)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, ORIGIN)
+    other = requests.post(url, json=body, headers={"origin": "https://evil.example"}, timeout=30)
+    assert "access-control-allow-origin" not in other.headers
 
 
 def test_a_key_of_an_operator_is_nobodys_to_see(world: PeopleVenue) -> None:
