@@ -45,6 +45,7 @@ from exchange.commands import (
     SetRulesVersion,
     SettleDeposit,
     Tick,
+    TransferFunds,
     UpdateIndexPrice,
     Withdraw,
     WithdrawalStatus,
@@ -281,6 +282,24 @@ class PaymentScript(Script):
         )
 
 
+class TransferScript(Script):
+    """The same people, two of whom move money between their two accounts, and others who try."""
+
+    def act(self) -> Command:
+        """Now and then a transfer, else what people do."""
+        choose = self.random
+        if choose.random() > 0.2:
+            return super().act()
+        self.references += choose.random() < 0.9
+        own = choose.choice(((1, 2), (2, 1), (3, 4), (4, 3)))
+        source, target = (
+            own if choose.random() < 0.85 else (choose.randint(0, ACCOUNTS), choose.randint(0, ACCOUNTS + 1))
+        )
+        asset_id = choose.choice(self.assets).asset_id if choose.random() < 0.95 else 99
+        amount = choose.choice((0, 1, UNIT // 3, UNIT, 500 * UNIT, 9_000 * UNIT))
+        return TransferFunds(f"t{self.references}", source, target, asset_id, amount)
+
+
 def life(seed: int, count: int) -> Iterator[tuple[int, list[Command]]]:
     """Give the commands of a simulated life with its crashes: half of it under the rules of liquidation, half under the latest."""
     journal = io.BytesIO()
@@ -300,7 +319,9 @@ def scripted(name: str, seed: int, count: int) -> Iterator[tuple[int, list[Comma
     """Give the batches of the script that a name stands for."""
     if name.startswith("ladder"):
         return life(seed, count)
-    script = PaymentScript(seed) if name.startswith("payments") else Script(seed)
+    if name.startswith("payments"):
+        return PaymentScript(seed).batches(count)
+    script = TransferScript(seed) if name.startswith("transfers") else Script(seed)
     return script.batches(count)
 
 

@@ -45,5 +45,7 @@ def test_golden_journals_hold_something() -> None:
         "MarketAmended",
     ):
         assert kinds[kind] >= 1, kind
+    for kind in ("TransferRepeated", "NOT_ONE_OWNER"):
+        assert kinds[kind] >= 5, kind
     for kind in ("LiquidationEnded", "PositionTakenOver", "PositionDeleveraged", "LossSocialised", "LossShared"):
         assert kinds[kind] >= 1, kind
