@@ -70,7 +70,7 @@ async def calls_of_every_method() -> list[Call[Any]]:
         for parameter in list(inspect.signature(method).parameters.values())[1:]:
             if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 kind = get_args(parameter.annotation)[0]
-                given |= {key: "1" for key in (OrderOptions if kind is OrderOptions else Page).__annotations__}
+                given |= dict.fromkeys((OrderOptions if kind is OrderOptions else Page).__annotations__, "1")
             else:
                 given[parameter.name] = WORDS.get(parameter.name, "1")
         references = [key for key in ("order_id", "client_order_id") if key in given]
