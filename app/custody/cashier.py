@@ -208,12 +208,16 @@ class Cashier:
 
     async def _follow_processing(self, found: WithdrawalView, seen: SeenPayment) -> None:
         self._sent.add(found.withdrawal_id)
+        refusal = None
         if seen.is_failed:
-            await self._advance(found, WithdrawalStatus.FAILED, seen.transaction, seen.note or "The payment failed.")
+            note = seen.note or "The payment failed."
+            refusal = await self._advance(found, WithdrawalStatus.FAILED, seen.transaction, note)
         elif seen.confirmations >= self._needed(seen.payment.asset):
-            await self._advance(found, WithdrawalStatus.SUCCEEDED, seen.transaction)
+            refusal = await self._advance(found, WithdrawalStatus.SUCCEEDED, seen.transaction)
         elif seen.transaction and seen.transaction != found.transaction:
-            await self._advance(found, _PROCESSING, seen.transaction)
+            refusal = await self._advance(found, _PROCESSING, seen.transaction)
+        if refusal is not None:  # the cursor passes it: it would be forgotten
+            await self._incidents.open(IncidentKind.PAYMENT_REFUSED, seen.payment.key, f"{refusal} {_words(seen)}")
 
     async def _credit(self, seen: SeenDeposit) -> None:
         """Let a deposit stand where the chain has it."""
@@ -293,7 +297,7 @@ class Cashier:
         self, found: WithdrawalView, status: WithdrawalStatus, transaction: str = "", note: str = ""
     ) -> str | None:
         """Let a withdrawal stand elsewhere; gives the reason if it does not."""
-        words = note[:NOTE_LENGTH_MAX]
+        words = _line(note)[:NOTE_LENGTH_MAX]
         return await self._command(AdvanceWithdrawal(found.withdrawal_id, status, transaction, words))
 
     async def _command(self, command: Command) -> str | None:
@@ -346,6 +350,11 @@ def _is_creditable(found: DepositView, asset: Asset) -> bool:
     """Whether it is worth saying that a deposit has come: one that failed for being small is small still."""
     is_small = found.amount < asset.deposit_min or found.amount <= asset.deposit_fee
     return found.status is DepositStatus.PENDING or not is_small
+
+
+def _line(text: str) -> str:
+    """A text of the custody's as the core takes it: what cannot be shown, like the end of a line, becomes a space."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _words(seen: SeenPayment | SeenDeposit) -> str:

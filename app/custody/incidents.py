@@ -27,6 +27,7 @@ class IncidentKind(Enum):
     PAID_AFTER_END = "The custody pays a withdrawal whose amount was given back."
     PAYMENT_GONE = "A payment that had arrived is gone."
     PAYMENT_DIFFERS = "The custody has another payment under this one's key."
+    PAYMENT_REFUSED = "The exchange does not take what the custody says of a payment."
     CREDIT_GONE = "A deposit that was credited has lost its confirmations."
     DEPOSIT_DIFFERS = "A deposit is not what it was when it was seen first."
     DEPOSIT_REFUSED = "The exchange does not take this deposit."

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.custody.base import CustodyUnavailable, Payment, SeenDeposit, SeenPayment
+from app.custody.base import CustodyUnavailable, Payment, PaymentRefused, SeenDeposit, SeenPayment
 from app.custody.incidents import IncidentKind, NoIncident
 from app.custody.names import account_of, holder_of
 from app.custody.simulated import NAME, SimulatedChain, make_address
@@ -451,6 +451,51 @@ async def test_a_payment_with_other_contents_closes_the_counter(world: World) ->
     await world.cashier.round()
     assert world.kinds() == [IncidentKind.PAYMENT_DIFFERS]
     assert world.status(number) is PROCESSING
+
+
+WORDS = "RPC error -6:\n\tinsufficient funds\x00" + "x" * 300
+
+
+@pytest.mark.spec("CASH-021")
+async def test_a_payment_that_failed_comes_back_whatever_is_said_of_it(world: World) -> None:
+    number = await world.ask()
+    await world.cashier.round()
+    [seen] = (await world.chain.changes("")).payments
+    liar = Liar(world.chain)
+    liar.payments = (msgspec.structs.replace(seen, is_failed=True, note=WORDS),)
+    world.restart(custody=liar)  # type: ignore[arg-type]
+    await world.cashier.round()
+    assert (world.status(number), world.kinds()) == (FAILED, [])
+    assert world.withdrawal(number).note.startswith("RPC error -6:  insufficient funds xxx")
+
+
+class Refuser(Liar):
+    """A custody that pays nothing."""
+
+    async def send(self, _payment: Payment) -> None:
+        raise PaymentRefused(WORDS)
+
+
+@pytest.mark.spec("CASH-021")
+async def test_a_payment_that_is_refused_comes_back_whatever_is_said_of_it(world: World) -> None:
+    number = await world.ask()
+    world.restart(custody=Refuser(world.chain))  # type: ignore[arg-type]
+    await world.cashier.round()
+    assert (world.status(number), world.kinds()) == (FAILED, [])
+    await world.check_books()
+
+
+@pytest.mark.spec("CASH-021")
+async def test_what_the_exchange_cannot_take_of_a_payment_is_said(world: World) -> None:
+    number = await world.ask()
+    await world.cashier.round()
+    [seen] = (await world.chain.changes("")).payments
+    liar = Liar(world.chain)
+    liar.payments = (msgspec.structs.replace(seen, transaction="T" * 257, confirmations=NEEDED),)
+    world.restart(custody=liar)  # type: ignore[arg-type]
+    await world.cashier.round()
+    assert (world.status(number), world.kinds()) == (PROCESSING, [IncidentKind.PAYMENT_REFUSED])
+    assert world.cashier.closed is not None
 
 
 @pytest.mark.spec("CASH-014")
