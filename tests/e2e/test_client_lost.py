@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from evermark_client import AsyncClient, Client, Denied, NotTaken, OutcomeUnknown, RateLimited, Refused, calls
-from evermark_client.events import BookChanged, Event, Missed, OrderChanged, Reconnected
+from evermark_client.events import BookChanged, DepthChanged, Event, Missed, OrderChanged, Reconnected
 from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
 from tests.proxy import Fate, LossyLine
 from tests.waiting import until, until_async
@@ -330,3 +330,17 @@ def test_too_many_requests_wait_their_turn() -> None:
             assert len(placed) == 30
         finally:
             program.stop()
+
+
+@pytest.mark.spec("CLT-045")
+async def test_a_refused_subscription_is_not_said_again(demo: Demo) -> None:
+    async with wired(demo, 1) as (client, wire), client.stream() as stream:
+        await stream.subscribe(PAIR, "depth")
+        for pair, category in (("USD_NONE_PERP", "depth"), (PAIR, "weather")):
+            with pytest.raises(Refused):
+                await stream.subscribe(pair, category)
+        wire.cut()
+        while not isinstance(await stream.next(DEADLINE_S), Reconnected):
+            pass
+        while not isinstance(await stream.next(DEADLINE_S), DepthChanged):
+            pass

@@ -72,6 +72,7 @@ class AsyncStream(AsyncOrders):
         """The next event. Raises: what the exchange refused the connection for."""
         event = await self._events.get()
         if isinstance(event, EvermarkError):
+            self._events.put_nowait(event)  # whoever asks again is told again
             raise event
         return event
 
@@ -83,9 +84,16 @@ class AsyncStream(AsyncOrders):
     async def subscribe(self, pair: str, category: str) -> None:
         """Hear of a category: depth, ticker, index, ohlcv (also `ohlcv:1m`, `ohlcv:1m:mark`), match, trades, liquidation.
 
-        Raises: Refused.
+        While the connection is broken it is noted for the next one. Raises: Refused.
         """
-        await self._control(self._session.subscribe(f"{pair}:{category}"))
+        topic = f"{pair}:{category}"
+        try:
+            await self._control(self._session.subscribe(topic))
+        except (Unreachable, OutcomeUnknown):
+            pass  # the next connection begins with it
+        except EvermarkError:
+            self._session.forget(topic)
+            raise
 
     async def unsubscribe(self, pair: str, category: str) -> None:
         """Hear of it no longer."""

@@ -10,7 +10,7 @@ import msgspec
 from evermark_client import models
 from evermark_client.book import BookMessage, LocalBook
 from evermark_client.calls import Call
-from evermark_client.errors import BookBroken, EvermarkError
+from evermark_client.errors import BookBroken, EvermarkError, Unexpected
 from evermark_client.events import (
     BalancesChanged,
     BookChanged,
@@ -186,11 +186,15 @@ class Session:
 
     def unsubscribe(self, topic: str) -> tuple[int, str]:
         """Want it no longer."""
+        self.forget(topic)
+        return self.control("unsub", topic)
+
+    def forget(self, topic: str) -> None:
+        """Say it no more with a new connection: it was refused, or is not wanted."""
         self._topics.pop(topic, None)
         pair, _, category = topic.partition(":")
         if category == "book":
             self.books.pop(pair, None)
-        return self.control("unsub", topic)
 
     def command(self, call: Call[T]) -> tuple[int, str]:
         """An order operation, as a REST call says it."""
@@ -202,10 +206,15 @@ class Session:
     # --- what was heard
 
     def hear(self, data: str | bytes) -> Event | Reply | None:
-        """What a message means. `to_say` has what must be answered."""
-        whole = data.encode() if isinstance(data, str) else data
-        said = _envelope(whole)
+        """What a message means. `to_say` has what must be answered. Raises: Unexpected."""
         self.to_say = []
+        try:
+            return self._hear(data.encode() if isinstance(data, str) else data)
+        except msgspec.DecodeError as wrong:
+            raise Unexpected(200, f"the stream: {wrong}") from wrong
+
+    def _hear(self, whole: bytes) -> Event | Reply | None:
+        said = _envelope(whole)
         if said.category == "error" and said.code == GAP:
             from_seq = _place(said.result).from_seq
             self._place, self._told_seq = None, max(0, from_seq - 1)

@@ -13,7 +13,7 @@ from evermark_client import calls
 from evermark_client._sync.orders import Orders
 from evermark_client.book import LocalBook
 from evermark_client.calls import Access, Call
-from evermark_client.errors import NotTaken, OutcomeUnknown, Unreachable
+from evermark_client.errors import EvermarkError, NotTaken, OutcomeUnknown, Unreachable
 from evermark_client.events import Event, Reconnected
 from evermark_client.session import OPS, Reply, Session, refusal_of, result_of
 
@@ -78,9 +78,16 @@ class Stream(Orders):
     def subscribe(self, pair: str, category: str) -> None:
         """Hear of a category: depth, ticker, index, ohlcv (also `ohlcv:1m`, `ohlcv:1m:mark`), match, trades, liquidation.
 
-        Raises: Refused.
+        While the connection is broken it is noted for the next one. Raises: Refused.
         """
-        self._control(self._session.subscribe(f"{pair}:{category}"))
+        topic = f"{pair}:{category}"
+        try:
+            self._control(self._session.subscribe(topic))
+        except (Unreachable, OutcomeUnknown):
+            pass  # the next connection begins with it
+        except EvermarkError:
+            self._session.forget(topic)
+            raise
 
     def unsubscribe(self, pair: str, category: str) -> None:
         """Hear of it no longer."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evermark_client import BookBroken, LocalBook, Refused, calls
+from evermark_client import BookBroken, LocalBook, Refused, Unexpected, calls
 from evermark_client.events import BookChanged, BookLost, Missed, OrderChanged, Other, PricesChanged
 from evermark_client.session import Reply, Session, refusal_of, result_of
 
@@ -157,3 +157,12 @@ def test_what_is_new_is_handed_on() -> None:
     )
     names = ("index", "mark", "underlying_price", "strike", "volatility", "black_scholes")
     assert isinstance(session.hear(message("index", {**dict.fromkeys(names), "new": 1})), PricesChanged)
+
+
+@pytest.mark.spec("CLT-045")
+@pytest.mark.parametrize(
+    "text", ["{", "[]", message("ticker", {"last_price": "x"}), message("position_updated", {}, seq=1, index=0, time=1)]
+)
+def test_what_cannot_be_read_is_said(text: str) -> None:
+    with pytest.raises(Unexpected):
+        Session().hear(text)
