@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.auth import Scope
+from app.auth import Scope, sign
 from app.custody.simulated import SimulatedChain, make_address
 from app.db.connect import engine_for
 from exchange.commands import AmendAsset
@@ -197,6 +197,23 @@ def test_it_can_be_cancelled_in_time(venue: Venue, fred: Client, gina: Client, c
     for wrong in ("0" * 32, "f" * 32, "nothing", "5"):
         assert refusal(venue, fred.send("/auth/withdraw/cancel", id=wrong))[0] == "WITHDRAWAL_NOT_FOUND"
     assert refusal(venue, fred.send("/auth/withdraw/cancel")) == ("MISSING_FIELD", "id")
+
+
+@pytest.mark.spec("AUTH-005", "AUTH-008")
+def test_a_read_that_is_refused_lets_no_signed_request_come_again(
+    venue: Venue, fred: Client, chain: SimulatedChain
+) -> None:
+    body = f"asset=BTC&qty=0.01&address={make_address()}&timestamp={venue.stamp()}"
+    assert fred.post("/auth/withdraw", body).status_code == 200
+    newcomer = venue.key(venue.account("newcomer"), scopes=ALL)  # whose address nobody has asked the custody for
+    signature = sign(fred.secret.encode(), body.encode()).decode()
+    headers = {"x-api-key": newcomer.api_key, "x-signature": signature}
+    venue.run(chain.go_away(True))
+    try:
+        assert venue.http.get(f"{venue.url}/v1/deposit_address?asset=BTC", headers=headers).status_code == 503
+    finally:
+        venue.run(chain.go_away(False))
+    assert fred.post("/auth/withdraw", body).status_code == 401
 
 
 @pytest.mark.spec("FUNDS-006", "FUNDS-007", "FUNDS-010")

@@ -207,7 +207,7 @@ def application(row: Row, forget: Callable[[bytes], None]) -> Application:
         except Problem as fault:
             answer = problem(fault)
         except Unavailable as fault:
-            if not fault.is_unknown:
+            if not fault.is_unknown and method == "POST":  # a read's signature was not checked
                 forget(request.signature)
             answer = problem(fault)
         except (SQLAlchemyError, *UNREACHABLE) as fault:
