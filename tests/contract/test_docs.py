@@ -272,7 +272,7 @@ def test_every_block_is_run_read_or_listed_with_the_reason() -> None:
     unknown = [str(block) for block in blocks if block.language not in PROGRAMS | DATA and not reason(block)]
     assert unknown == [], "say what language it is in, or why nobody runs it"
     for row in not_run():
-        count = len([block for block in blocks if names(row, block)])
-        assert count >= 1 if row[1] == "*" else count == 1, row
+        assert len([block for block in blocks if names(row, block)]) == 1, row
+    assert len([block for block in blocks if reason(block)]) == len(not_run())
     assert all(not_run().values())
     assert len([block for block in blocks if block.language in PROGRAMS and not reason(block)]) >= len(listed)

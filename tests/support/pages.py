@@ -23,7 +23,7 @@ def all_blocks() -> list[Block]:
 
 
 def not_run() -> dict[tuple[str, str], str]:
-    """Why a block is not run, by its page and how its first line begins."""
+    """Why a block is not run, by its page and how it begins."""
     table = tomllib.loads(NOT_RUN.read_text("utf-8"))
     rows = [(page, start, group["why"]) for group in table["group"] for page, start in group["blocks"]]
     found = {(page, start): why for page, start, why in rows}
@@ -40,4 +40,4 @@ def reason(block: Block) -> str:
 def names(row: tuple[str, str], block: Block) -> bool:
     """Whether a row of the list is about a block."""
     page, start = row
-    return page == block.page and (start == "*" or block.first_line.startswith(start))
+    return page == block.page and block.code.lstrip().startswith(start)
