@@ -19,6 +19,7 @@ from ccxt.test.exchange.base.test_currency import test_currency as check_currenc
 from ccxt.test.exchange.base.test_deposit_withdrawal import test_deposit_withdrawal as check_transaction
 from ccxt.test.exchange.base.test_funding_rate_history import test_funding_rate_history as check_rate
 from ccxt.test.exchange.base.test_margin_mode import test_margin_mode as check_margin_mode
+from ccxt.test.exchange.base.test_margin_modification import test_margin_modification as check_margin_change
 from ccxt.test.exchange.base.test_market import test_market as check_market
 from ccxt.test.exchange.base.test_ohlcv import test_ohlcv as check_ohlcv
 from ccxt.test.exchange.base.test_open_interest import test_open_interest as check_interest
@@ -224,6 +225,39 @@ def test_stops_close_positions(alice: Any, bob: Any) -> None:
     alice.close_position(SYMBOL)
     assert alice.fetch_positions([SYMBOL]) == []
     bob.cancel_all_orders()
+
+
+@pytest.mark.spec("CLT-067")
+def test_isolated_margin(alice: Any, bob: Any) -> None:
+    for exchange, other in ((alice, bob), (bob, alice)):
+        exchange.cancel_all_orders()
+        if exchange.fetch_positions([SYMBOL]):
+            side = "buy" if exchange.fetch_position(SYMBOL)["side"] == "long" else "sell"
+            price = mark(other) * (0.999 if side == "buy" else 1.001)
+            other.create_order(SYMBOL, "limit", side, 0.1, other.price_to_precision(SYMBOL, price))
+            exchange.close_position(SYMBOL)
+            other.cancel_all_orders()
+    alice.set_margin_mode("isolated")
+    try:
+        assert alice.set_margin_mode("isolated")["margin_mode"] == "ISOLATED"
+        assert alice.fetch_margin_mode(SYMBOL)["marginMode"] == "isolated"
+        alice.set_leverage(5, SYMBOL)
+        trade(alice, bob)
+        before = alice.fetch_position(SYMBOL)
+        assert before["marginMode"] == "isolated"
+        assert 0 < before["liquidationPrice"] < before["markPrice"]
+        added = alice.add_margin(SYMBOL, 10)
+        check_margin_change(alice, NONE_SKIPPED, "addMargin", added)
+        assert alice.fetch_position(SYMBOL)["liquidationPrice"] < before["liquidationPrice"]
+        reduced = alice.reduce_margin(SYMBOL, 10)
+        check_margin_change(alice, NONE_SKIPPED, "reduceMargin", reduced)
+        assert (added["type"], reduced["type"]) == ("add", "reduce")
+        assert reduced["total"] == pytest.approx(added["total"] - 10)
+        bob.create_order(SYMBOL, "limit", "buy", 0.1, bob.price_to_precision(SYMBOL, mark(bob) * 0.999))
+        alice.close_position(SYMBOL)
+        bob.cancel_all_orders()
+    finally:
+        alice.set_margin_mode("cross")
 
 
 @pytest.mark.spec("CLT-063")

@@ -107,7 +107,10 @@ class AsyncRows(AsyncOrders):
         return await self.call(calls.withdraw(asset, qty, address, network, client_withdrawal_id))
 
     async def cancel_withdrawal(self, withdrawal_id: str) -> models.Withdrawal:
-        """Cancel a withdrawal that is not on its way yet."""
+        """Cancel a withdrawal that is not on its way yet.
+
+        When the first answer got lost, the second request may be refused because the first was executed: see `withdrawals`.
+        """
         return await self.call(calls.signed("/auth/withdraw/cancel", calls.WITHDRAWAL, id=withdrawal_id))
 
     async def withdrawals(
