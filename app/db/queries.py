@@ -251,17 +251,18 @@ class Queries:
         return await self._merged(ledger_entries, LedgerEntry, where, pending, limit)
 
     async def funding(
-        self, market_id: int, *, start_ms: int = 0, end_ms: int = 0, limit: int = 100
+        self, market_id: int, *, start_ms: int = 0, end_ms: int = 0, before: Key = (), limit: int = 100
     ) -> list[StoredFunding]:
         """Settled hours of a market; 0: of all."""
-        where = _between(funding_settlements, "time_ms", start_ms, end_ms)
+        where = _between(funding_settlements, "time_ms", start_ms, end_ms, before, "seq", "index")
         if market_id:
             where.append(funding_settlements.c.market_id == market_id)
         pending = [
             row
             for batch in self._projector.pending()
             for row in batch.funding
-            if market_id in (0, row.market_id) and _is_between(row.time_ms, start_ms, end_ms)
+            if market_id in (0, row.market_id)
+            and _is_between(row.time_ms, start_ms, end_ms, (row.seq, row.index), before)
         ]
         return await self._merged(funding_settlements, StoredFunding, where, pending, limit)
 

@@ -78,7 +78,7 @@ def test_the_order_of_the_documents_is_taken(venue: Venue, holder: Client) -> No
     holder.cancel_all()
 
 
-@pytest.mark.spec("REST-027", "REST-028")
+@pytest.mark.spec("REST-027", "REST-028", "REST-045")
 def test_an_option_is_traded_and_pays_its_funding(venue: Venue, writer: Client, holder: Client) -> None:
     venue.price(PRICE)
     price = mark(venue)
@@ -105,9 +105,21 @@ def test_an_option_is_traded_and_pays_its_funding(venue: Venue, writer: Client, 
     assert -paid == pytest.approx(hour["amount"], abs=1e-7)
     for client, amount in ((holder, paid), (writer, received)):
         assert conforms(venue, client.get("/position", pair=CALL))["funding"] == amount
+    assert paged(venue, 1) == paged(venue, 3) == read(venue, "/funding", limit=1_000)
     before = read(venue, "/funding"), conforms(venue, holder.get("/v1/funding_payments"))
     venue.run(venue.store.projector.settle())
     assert (read(venue, "/funding"), conforms(venue, holder.get("/v1/funding_payments"))) == before
+
+
+def paged(venue: Venue, limit: int) -> list[Any]:
+    """All settled hours, page by page: every market's hour ends in the same millisecond."""
+    rows: list[Any] = []
+    query: dict[str, Any] = {"limit": limit}
+    while page := read(venue, "/funding", **query):
+        rows += page
+        query.update(end=page[-1]["time"], before=page[-1]["id"])
+    assert len({row["time"] for row in rows}) < len(rows), "some share their millisecond"
+    return rows
 
 
 @pytest.mark.spec("REST-029")

@@ -224,6 +224,7 @@ def funding_json(row: StoredFunding, pair: Pair) -> dict[str, object]:
     """A settled hour. `amount` is what a long position of one paid."""
     terms = pair.instrument
     return {
+        "id": f"{row.seq}-{row.index}",
         "pair": pair.name,
         "time": row.time_ms,
         "rate": amount(row.rate_e12, RATE_DECIMALS),

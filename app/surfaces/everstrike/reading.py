@@ -242,7 +242,11 @@ class Reading:
         desk = self._desk
         chosen = Selection(forms.decode_query(request.query), desk.pairs)
         rows = await desk.queries.funding(
-            chosen.market_id, start_ms=chosen.start_ms, end_ms=chosen.end_ms, limit=chosen.limit
+            chosen.market_id,
+            start_ms=chosen.start_ms,
+            end_ms=chosen.end_ms,
+            before=chosen.before_place(),
+            limit=chosen.limit,
         )
         return success([funding_json(row, desk.pairs.of(row.market_id)) for row in rows])
 

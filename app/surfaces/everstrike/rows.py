@@ -106,7 +106,7 @@ def _reading(handlers: Reading) -> list[Row]:
         Row("GET", "/pairs", public, handlers.all_pairs, "pairs"),
         Row("GET", "/depth", public, handlers.depth, "depth", ("pair",), ("limit",)),
         Row("GET", "/trades", public, handlers.trades, "trades", ("pair",), _PAGES[1:]),
-        Row("GET", "/funding", public, handlers.funding, "funding", (), _LIST),
+        Row("GET", "/funding", public, handlers.funding, "funding", (), _PAGES),
         Row("GET", "/v1/funding_payments", key, handlers.funding_payments, "funding_payments", (), _PAGES),
         Row("GET", "/v1/liquidations", public, handlers.liquidations, "liquidations", (), _PAGES),
         Row("GET", "/time", public, handlers.time, "time"),

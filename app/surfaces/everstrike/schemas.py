@@ -310,6 +310,7 @@ _PAIR: Final[Schema] = {
     },
 }
 _FUNDING: Final[Schema] = {
+    "id": {"type": "string", "description": "Ours."},
     "pair": {"type": "string"},
     "time": {**MILLISECONDS, "description": "End of the hour."},
     "rate": {**NUMBER, "description": "As part of the mark. Longs paid where positive."},
