@@ -44,9 +44,9 @@ class Accounts:
         for account in views.accounts(self._exchange()):
             self._of.setdefault(account.owner_id, {})[account.account_id] = None
 
-    def tell(self, _seq: int, _time_ms: int, _command: Command, events: list[Event]) -> None:
+    def tell(self, _seq: int, _time_ms: int, command: Command, events: list[Event]) -> None:
         """Take in a new account. The sequencer's listener."""
-        if events and type(events[0]) is AccountOpened:
+        if type(command) is OpenAccount and events and type(events[0]) is AccountOpened:
             self._of.setdefault(events[0].owner_id, {})[events[0].account_id] = None
 
     def of(self, owner_id: int) -> list[int]:

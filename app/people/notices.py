@@ -24,7 +24,7 @@ from app.people.mailer import Mail
 from app.people.register import Register
 from app.wire import MONEY_DECIMALS, plain
 from exchange import views
-from exchange.commands import Command, WithdrawalStatus
+from exchange.commands import AdvanceWithdrawal, Command, Tick, WithdrawalStatus
 from exchange.events import Event, LiquidationStarted, WithdrawalAdvanced
 from exchange.exchange import Exchange
 from exchange.limits import HOUR_MS
@@ -41,6 +41,9 @@ E12: Final = 10**12
 LIST_MAX: Final = 200
 KEPT_MS: Final = 90 * 86_400_000
 WAITING_MAX: Final = 10_000
+
+_TELLING: Final = frozenset({Tick, AdvanceWithdrawal})
+"""Whose events there is something to tell of: a liquidation begins with a tick."""
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +158,10 @@ class Notices:
 
     # --- what happened -----------------------------------------------------------------------------------------------
 
-    def tell(self, _seq: int, time_ms: int, _command: Command, events: list[Event]) -> None:
-        """Take in what a command did. The sequencer's listener."""
+    def tell(self, _seq: int, time_ms: int, command: Command, events: list[Event]) -> None:
+        """Take in what a command did. The sequencer's listener: most commands cost it a look at their type."""
+        if type(command) not in _TELLING:
+            return
         for event in events:
             if type(event) is WithdrawalAdvanced:
                 self._tell_withdrawal(event)

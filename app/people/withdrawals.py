@@ -21,7 +21,7 @@ from app.people.refusals import Refusal, Refused
 from app.people.register import Register
 from app.wire import amount
 from exchange import views
-from exchange.commands import Command, WithdrawalStatus
+from exchange.commands import Command, RequestWithdrawal, WithdrawalStatus
 from exchange.events import Event, WithdrawalRequested
 from exchange.exchange import Exchange
 
@@ -108,8 +108,10 @@ class Withdrawals:
 
     # --- the owner's word --------------------------------------------------------------------------------------------
 
-    def tell(self, _seq: int, _time_ms: int, _command: Command, events: list[Event]) -> None:
+    def tell(self, _seq: int, _time_ms: int, command: Command, events: list[Event]) -> None:
         """Send a code for a new withdrawal that waits for its owner. The sequencer's listener."""
+        if type(command) is not RequestWithdrawal:
+            return
         first = events[0] if events else None
         if self._by_mail and type(first) is WithdrawalRequested and not first.is_repeat:
             if first.status is not WithdrawalStatus.PREPARED:
