@@ -322,6 +322,7 @@ class Candle(Model, frozen=True, kw_only=True):
 class Funding(Model, frozen=True, kw_only=True):
     """A settled hour. `rate` is a part of the mark; longs paid where it is positive."""
 
+    id: str
     pair: str
     time: int
     rate: Decimal

@@ -73,18 +73,19 @@ async def test_a_fault_after_a_command_is_never_said_to_be_a_refusal(method: str
 
 @pytest.mark.spec("AUTH-005")
 @pytest.mark.parametrize(
-    "error, is_forgotten",
+    "error, method, is_forgotten",
     [
-        (Overloaded("Too many."), True),
-        (JournalUnavailable("It is away.", is_unknown=False), True),
-        (JournalUnavailable("It is away.", is_unknown=True), False),
-        (ConnectionResetError("the records, after the command was executed"), False),
-        (Denied(Denial.SEEN), False),
-        (None, False),
+        (Overloaded("Too many."), "POST", True),
+        (Overloaded("Too many."), "GET", False),  # checked nothing: the signature could be that of another's command
+        (JournalUnavailable("It is away.", is_unknown=False), "POST", True),
+        (JournalUnavailable("It is away.", is_unknown=True), "POST", False),
+        (ConnectionResetError("the records, after the command was executed"), "POST", False),
+        (Denied(Denial.SEEN), "POST", False),
+        (None, "POST", False),
     ],
 )
 async def test_the_signature_of_a_command_that_was_not_taken_is_forgotten(
-    error: Exception | None, is_forgotten: bool
+    error: Exception | None, method: str, is_forgotten: bool
 ) -> None:
     forgotten: list[bytes] = []
 
@@ -96,8 +97,8 @@ async def test_the_signature_of_a_command_that_was_not_taken_is_forgotten(
     async def send(_message: Any) -> None:
         pass
 
-    handle = application(Row("GET", "/x", Access.PUBLIC, handler, "nothing"), forgotten.append)
-    await handle({**SCOPE, "headers": [(b"x-signature", b"one")]}, receive, send)
+    handle = application(Row(method, "/x", Access.PUBLIC, handler, "nothing"), forgotten.append)
+    await handle({**SCOPE, "method": method, "headers": [(b"x-signature", b"one")]}, receive, send)
     assert forgotten == ([b"one"] if is_forgotten else [])
 
 

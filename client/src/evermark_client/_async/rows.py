@@ -183,9 +183,10 @@ class AsyncRows(AsyncOrders):
         start: int | None = None,
         end: int | None = None,
         limit: int | None = None,
+        before: str | None = None,
     ) -> list[models.Funding]:
         """Settled hours, the latest first."""
-        fields = {"pair": pair, "start": start, "end": end, "limit": limit}
+        fields = {"pair": pair, "start": start, "end": end, "limit": limit, "before": before}
         return await self.call(calls.public("/funding", calls.FUNDING, **fields))
 
     async def liquidations(self, **page: Unpack[Page]) -> list[models.Liquidation]:

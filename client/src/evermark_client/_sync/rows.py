@@ -184,9 +184,10 @@ class Rows(Orders):
         start: int | None = None,
         end: int | None = None,
         limit: int | None = None,
+        before: str | None = None,
     ) -> list[models.Funding]:
         """Settled hours, the latest first."""
-        fields = {"pair": pair, "start": start, "end": end, "limit": limit}
+        fields = {"pair": pair, "start": start, "end": end, "limit": limit, "before": before}
         return self.call(calls.public("/funding", calls.FUNDING, **fields))
 
     def liquidations(self, **page: Unpack[Page]) -> list[models.Liquidation]:
