@@ -11,9 +11,12 @@ from tests.conftest import MASTER_KEY
 from tests.venue import Client, Venue, running_venue
 
 
-@pytest.fixture(scope="session")
-def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    with own_venue(postgres, tmp_path_factory, "venue") as running:
+@pytest.fixture(scope="module")
+def venue(
+    request: pytest.FixtureRequest, postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Venue]:
+    """An exchange of the file's own: what its orders leave in the book, no other file can meet, in whatever order they come."""
+    with own_venue(postgres, tmp_path_factory, request.path.stem) as running:
         yield running
 
 
@@ -35,33 +38,33 @@ async def create_database(postgres: EmbeddedServer, name: str) -> None:
         await admin.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def alice(venue: Venue) -> Client:
     return venue.client("alice")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bob(venue: Venue) -> Client:
     return venue.client("bob")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ivy(venue: Venue) -> Client:
     """Somebody in isolated margin."""
     return venue.client("ivy", is_isolated=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def carl(venue: Venue) -> Client:
     """Somebody who never has a position."""
     return venue.client("carl")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dora(venue: Venue) -> Client:
     return venue.client("dora")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def erin(venue: Venue) -> Client:
     return venue.client("erin")

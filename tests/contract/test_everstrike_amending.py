@@ -1,22 +1,13 @@
 """What is ours among the POSTs: amend, the margin mode, the dead man's switch; client ids, self-match and trailing stops on the way."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from app.db.embedded import EmbeddedServer
 from exchange.commands import Deposit, Tick
 from exchange.limits import MONEY_SCALE
-from tests.contract.conftest import own_venue
 from tests.contract.documents import conforms
 from tests.venue import PAIR, PRICE, SPOT, USD, Client, Venue
-
-
-@pytest.fixture(scope="module")
-def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    with own_venue(postgres, tmp_path_factory, "amending") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ from typing import Any
 import pytest
 
 from app.candles import INTERVALS
-from app.db.embedded import EmbeddedServer
 from app.surfaces.everstrike.tickers import INTERVAL_WORDS, TICKER_FIELDS
-from tests.contract.conftest import own_venue
 from tests.contract.documents import conforms
 from tests.venue import INDEX_BTC, PAIR, PRICE, SPOT, Client, Venue
 
@@ -20,22 +18,6 @@ DOCUMENTED = (
 READ_BY_THE_CLIENT = (
     "bid_price", "bid_qty", "ask_price", "ask_qty", "base_volume", "quote_volume", "close_time", "adjusted_price", "call", "put",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    with own_venue(postgres, tmp_path_factory, "charts") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(venue: Venue) -> Client:
-    return venue.client("alice")
-
-
-@pytest.fixture(scope="module")
-def bob(venue: Venue) -> Client:
-    return venue.client("bob")
 
 
 def read(venue: Venue, path: str, **query: object) -> Any:

@@ -24,13 +24,13 @@ ALL = Scope.READ | Scope.TRADE | Scope.WITHDRAW
 BLOCK_MS = 2_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fred(venue: Venue) -> Client:
     """Somebody who moves money."""
     return venue.key(venue.account("fred"), scopes=ALL)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gina(venue: Venue) -> Client:
     """Somebody else who does."""
     return venue.key(venue.account("gina"), scopes=ALL)

@@ -17,12 +17,6 @@ LISTS = ("/orders", "/active_orders", "/completed_orders", "/cancelled_orders", 
 
 
 @pytest.fixture(scope="module")
-def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    with own_venue(postgres, tmp_path_factory, "history") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def olga(venue: Venue) -> Client:
     """Somebody with a past."""
     return venue.client("olga")

@@ -1,24 +1,15 @@
 """The exchange as a whole, and one's own account, as Everstrike's surface shows them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from app.auth import Scope
-from app.db.embedded import EmbeddedServer
 from exchange.commands import AmendAsset, Deposit, SetMarketStatus, SetVenueStatus, Withdraw
 from exchange.instrument import Asset, MarketStatus
 from exchange.limits import MONEY_SCALE
-from tests.contract.conftest import own_venue
 from tests.contract.documents import conforms
 from tests.venue import BTC, PAIR, PRICE, SPOT, USD, Client, Venue
-
-
-@pytest.fixture(scope="module")
-def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    with own_venue(postgres, tmp_path_factory, "whole") as running:
-        yield running
 
 
 def read(venue: Venue, path: str, **query: object) -> Any:

@@ -102,13 +102,13 @@ class Signature(AuthBase):
         return request
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fuzzer(venue: Venue) -> Client:
     scopes = Scope.READ | Scope.TRADE | Scope.WITHDRAW
     return venue.key(venue.account("fuzzer", is_isolated=True), scopes=scopes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def holder(venue: Venue, fuzzer: Client) -> Client:
     """Somebody whose isolated position has margin to move."""
     found = venue.client("holder of fuzz", is_isolated=True)
@@ -119,7 +119,7 @@ def holder(venue: Venue, fuzzer: Client) -> Client:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(venue: Venue) -> Any:
     return schemathesis.openapi.from_url(f"{venue.url}/docs/openapi.json")
 
