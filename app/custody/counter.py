@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Final, Protocol, final
+from decimal import Decimal
+from typing import Final, NamedTuple, Protocol, final
 
 from app.custody.base import Custody
 from app.custody.cashier import Cashier
@@ -13,8 +14,19 @@ from exchange.exchange import Exchange
 NO_CUSTODY: Final = "This exchange has no custody: nothing can be paid in or out."
 
 
+class Standing(NamedTuple):
+    """Who an owner is that logs in, and what of all assets together may still be asked for today; None without a bound."""
+
+    email: str
+    level: str
+    usd_left: Decimal | None
+
+
 class Gate(Protocol):
     """Whoever else has a say in what leaves."""
+
+    def standing(self, owner_id: int) -> Standing | None:
+        """How an owner stands; None for one who does not log in."""
 
     def turn(
         self, owner_id: int, symbol: str, network: str, address: str, units: int
@@ -60,6 +72,10 @@ class Counter:
     ) -> AbstractAsyncContextManager[None]:
         """Pass the gate, where there is one; hand the request in within the block. Raises: Refused on entering."""
         return nullcontext() if self.gate is None else self.gate.turn(owner_id, symbol, network, address, units)
+
+    def standing(self, owner_id: int) -> Standing | None:
+        """How an owner who logs in stands with whoever else has a say; None for all others."""
+        return None if self.gate is None else self.gate.standing(owner_id)
 
     def networks(self, asset: str) -> tuple[str, ...]:
         """The networks over which an asset comes and goes, the usual one first."""

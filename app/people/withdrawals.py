@@ -13,6 +13,7 @@ from typing import final
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Clock
+from app.custody.counter import Standing
 from app.journal import UNREACHABLE
 from app.people.addresses import Addresses
 from app.people.codes import Codes, Purpose
@@ -65,6 +66,19 @@ class Withdrawals:
         """The level of an owner; None for one who does not log in. One above the table has the highest."""
         person = self._register.find(owner_id)
         return None if person is None else self._levels[min(person.level, len(self._levels) - 1)]
+
+    def standing(self, owner_id: int) -> Standing | None:
+        """Who an owner is, and what is left of the level's day: nothing where what left today has no price. None for one who does not log in."""
+        person, level = self._register.find(owner_id), self.level_of(owner_id)
+        if person is None or level is None:
+            return None
+        if not level.usd_per_day:
+            return Standing(person.email, level.name, None)
+        try:
+            left = max(Decimal(0), level.usd_per_day - self.used_today(owner_id))
+        except Refused:
+            left = Decimal(0)
+        return Standing(person.email, level.name, left)
 
     @asynccontextmanager
     async def turn(self, owner_id: int, symbol: str, network: str, address: str, units: int) -> AsyncIterator[None]:

@@ -224,7 +224,7 @@ class Hub:
     def add_extras(self, client: Client, categories: frozenset[str]) -> None:
         """Tell a client of categories that only those get who ask."""
         client.extras |= categories
-        if client.key is not None and client.extras:
+        if client.key is not None and client.extras & messages.KEPT_EXTRAS:
             self.ring.want_extras(client.key.account_id, self._desk.sequencer.seq)
 
     def watching(self, account_id: int) -> int:
@@ -246,7 +246,7 @@ class Hub:
         account_id = client.key.account_id
         entries = None
         if seq <= self._desk.sequencer.seq:
-            entries = self.ring.after(account_id, seq, index, with_extras=bool(client.extras))
+            entries = self.ring.after(account_id, seq, index, with_extras=bool(client.extras & messages.KEPT_EXTRAS))
         if entries is None:
             return self.ring.from_seq(account_id)
         _deliver(client, entries)
@@ -310,7 +310,7 @@ class Hub:
             elif isinstance(event, _PRICES):
                 channel.is_index_dirty = channel.is_ticker_dirty = True
             else:
-                channel.is_book_dirty = True
+                channel.is_book_dirty = channel.is_ticker_dirty = True  # a ticker has the best prices
             self._stir(channel)
 
     def _tell_prices(self, event: IndexPriceChanged | OptionModelsUpdated) -> None:

@@ -52,6 +52,8 @@ RESPONSE: Final = "response"
 
 EXTRAS: Final = frozenset({FILL_ADDED, BALANCE_UPDATED, NOTICE})
 """Private categories of ours, for those who ask."""
+KEPT_EXTRAS: Final = EXTRAS - {NOTICE}
+"""Those of them that come from commands, and come again to who resumes."""
 
 WORDS: Final[Mapping[str, str]] = {
     DEPTH: "Order book changed!",

@@ -123,6 +123,11 @@ def test_tests_of_a_batch_and_of_a_close_do_nothing_either(venue: Venue, carl: C
         ({"trigger_price": 0}, "INVALID_TRIGGER", "trigger_price"),
         ({"pair": "USD_NOPE_PERP"}, "UNKNOWN_MARKET", "pair"),
         ({"pair": SPOT, "qty": 0.001, "reduce_only": "true"}, "NOT_ON_SPOT", "reduce_only"),
+        (
+            {"pair": SPOT, "qty": 0.001, "trigger_price": 59_000, "close_on_trigger": "true"},
+            "NOT_ON_SPOT",
+            "close_on_trigger",
+        ),
         ({"reduce_only": "true"}, "NO_POSITION", "reduce_only"),
         ({"hidden": "yes"}, "INVALID_FORM", "hidden"),
         ({"pair": None}, "MISSING_FIELD", "pair"),
@@ -424,6 +429,23 @@ def test_an_order_shows_the_leverage_that_counts(venue: Venue, ivy: Client, carl
     assert told(gone) == (2, 2)
     assert {row["leverage"] for row in conforms(venue, ivy.get("/orders", pair=PAIR)) if row["id"] == gone["id"]} == {2}
     ivy.cancel_all()
+
+
+@pytest.mark.spec("REST-023")
+def test_a_leverage_on_spot_is_ignored_in_cross_margin_only(venue: Venue, carl: Client, ivy: Client) -> None:
+    """Everstrike's own market maker names the same leverage with every order."""
+    far = {"pair": SPOT, "price": 58_500, "qty": 0.001}
+    order = conforms(venue, carl.order(leverage=10, **far))["order"]
+    assert (order["status"], order["leverage"]) == ("ACTIVE", 1)
+    fields = {"side": "BUY", "leverage": 10, **far}
+    two = {f"orders[{index}][{name}]": value for index in (0, 1) for name, value in fields.items()}
+    found = conforms(venue, carl.send("/auth/order/bulk", **two))["orders"]
+    assert [(row["status"], row["leverage"]) for row in found] == [("ACTIVE", 1)] * 2
+    assert len(conforms(venue, carl.send("/auth/cancel/bulk"))) == 3
+    assert refusal(venue, ivy.order(leverage=10, **far)) == ("NOT_ON_SPOT", "leverage")
+    assert refusal(venue, ivy.send("/auth/order/bulk", **two)) == ("NOT_ON_SPOT", "orders[0][leverage]")
+    assert conforms(venue, ivy.order(leverage=1, is_test="true", **far))["order"]["leverage"] == 1
+    assert refusal(venue, carl.send("/auth/close", pair=SPOT)) == ("NOT_ON_SPOT", "pair")
 
 
 @pytest.mark.spec("REST-012")

@@ -689,6 +689,24 @@ def test_a_level_bounds_what_leaves_in_a_day(world: PeopleVenue) -> None:
     assert wyn.post("/v1/withdrawals", name="d", amount="0.1", **asked).status_code == 200
 
 
+@pytest.mark.spec("REST-051")
+def test_personal_knows_who_logs_in(world: PeopleVenue) -> None:
+    """The same as /v1/withdrawals goes by: 0.03 of 1 BTC at 60,000 USD leave 200 of 2,000 USD."""
+    pia = world.human("pia", btc=1)
+    to = world.listed_address(pia)
+    world.price()
+    key = pia.key(scopes=["read"])
+    personal = conforms(world.venue, key.get("/personal"))
+    assert (personal["email"], personal["verification_level"]) == (pia.email, "UNVERIFIED")
+    assert (personal["withdrawal_allowance"], personal["permissions"]["login_enabled"]) == (2_000, True)
+    asked = {"account_id": pia.account_id, "address_id": to, "amount": "0.03"}
+    pia.result("POST", "/v1/withdrawals", name="a", **asked)
+    assert conforms(world.venue, key.get("/personal"))["withdrawal_allowance"] == 200
+    world.venue.run(world.people.register.set_level(world.owner_of(pia), 2))
+    personal = conforms(world.venue, key.get("/personal"))
+    assert (personal["verification_level"], personal["withdrawal_allowance"]) == ("UNLIMITED", None)
+
+
 # --- what else comes in ----------------------------------------------------------------------------------------------
 
 

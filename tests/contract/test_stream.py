@@ -198,6 +198,18 @@ def test_prices_come_at_once_and_when_they_change(venue: Venue, listener: Listen
     venue.price(60_000)
 
 
+@pytest.mark.spec("STREAM-024")
+def test_a_ticker_follows_the_best_prices(venue: Venue, listener: Listener, sam: Client) -> None:
+    """Also while nobody trades and no price moves."""
+    listener.ask("sub", f"{PAIR}:ticker")
+    assert listener.hear("ticker")["result"]["bid_price"] != 59_993
+    placed = sam.order(price=59_993, qty=0.002).json()["result"]["order"]
+    told = listener.hear("ticker", lambda message: message["result"]["bid_price"] == 59_993)["result"]
+    assert told["bid_qty"] == 0.002
+    sam.send("/auth/cancel", id=placed["id"])
+    listener.hear("ticker", lambda message: message["result"]["bid_price"] != 59_993)
+
+
 # --- the book without a gap --------------------------------------------------------------------------------------------
 
 
@@ -337,7 +349,7 @@ def test_triggers_and_their_ends(listener: Listener, sam: Client, tess: Client, 
     sam.order(price=60_000, qty=0.002)
     tess.order(side="SELL", price=60_000, qty=0.002)
     stop = sam.order(side="SELL", qty=0.001, price=59_000, trigger_price=59_900).json()["result"]["order"]
-    refused = sam.order(side="SELL", qty=0.002, price=59_000, trigger_price=59_900, reduce_only=True)
+    refused = sam.order(qty=50, price=59_950, trigger_price=59_900)
     sam.order(side="SELL", qty=0.001, price=59_100, trigger_price=50_000)
     sam.send("/auth/cancel", id=sam.get("/active_orders").json()["result"][0]["id"])
     venue.price(59_850)
@@ -351,6 +363,9 @@ def test_triggers_and_their_ends(listener: Listener, sam: Client, tess: Client, 
     assert stop["id"] in {message["result"]["order"]["id"] for message in fired}
     assert fired[0]["result"]["order"]["status"] == "ACTIVE"
     assert refused.json()["result"]["order"]["status"] == "UNTRIGGERED"
+    (failed,) = [message["result"]["order"] for message in told if message["category"] == "trigger_failed"]
+    assert (failed["id"], failed["status"]) == (refused.json()["result"]["order"]["id"], "CANCELLED")
+    assert failed["msg"] == "Order was rejected due to insufficient balance"
 
 
 @pytest.mark.spec("STREAM-044")
@@ -508,6 +523,22 @@ def test_a_client_resumes_where_it_was(venue: Venue, sam: Client) -> None:
             assert gap["result"]["from_seq"] <= seen[0]["seq"]
             sam.order(price=58_004)
             assert fourth.hear("order_added")["result"]["order"]["price"] == 58_004
+
+
+@pytest.mark.spec("STREAM-050")
+def test_notices_make_no_gap(venue: Venue) -> None:
+    """They stand in a list of their own: who asks for them resumes what the account was told all the same."""
+    client = venue.client("noticed")
+    with listening(venue.url) as first:
+        first.ask("auth_api", client.api_key)
+        client.order(price=58_000)
+        client.order(price=58_001)
+        seen = first.rest()
+    with listening(venue.url) as second:
+        since = {"since": seen[0]["seq"], "index": seen[0]["index"]}
+        second.ask("auth_api", {"api_key": client.api_key, **since, "categories": ["notice"]})
+        assert second.rest() == seen[1:]
+    client.cancel_all()
 
 
 # --- orders over the socket --------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ ORDERS_RETURN_LIMIT: Final = 1_000
 PING_S: Final = 1.0
 RECV_WINDOW_MS: Final = 5_000
 BASE: Final = 0.10
+LEVERAGE: Final = 10
+"""With every order, whatever the account's margin mode and on spot too."""
 SCALE: Final = 1.1
 SPREAD_MULTIPLIER: Final = 50
 SPREAD_BUFFER: Final = 0.01
@@ -314,7 +316,7 @@ class Maker:
         scaled = qty / SCALE ** (NUM_ORDERS - len(orders))
         rounded = math.ceil(scaled / least) * least  # 0.30000000000000004 and the like
         if rounded >= least and all(order["price"] != price for order in orders):
-            extras = {"ks": False, "post_only": False, "leverage": 1, "reduce_only": False}
+            extras = {"ks": False, "post_only": False, "leverage": LEVERAGE, "reduce_only": False}
             orders.append({"pair": pair, "qty": rounded, "price": price, "side": side, **extras})
 
     async def _place(self, pair: str, wanted: dict[str, list[Json]]) -> list[Json]:

@@ -27,6 +27,7 @@ from exchange.events import (
     Traded,
 )
 from exchange.limits import MONEY_SCALE
+from exchange.rejects import Reject
 from exchange.views import BalanceView, OrderView, PositionView
 
 Json = dict[str, object]
@@ -64,6 +65,8 @@ CANCEL_WORDS: Final = {
     CancelReason.SETTLED: "Cancelled because the market expired.",
     CancelReason.DEAD_MAN: "Cancelled because the account was silent for longer than it had said.",
 }
+TRIGGER_WORDS: Final = {Reject.INSUFFICIENT_BALANCE: "Order was rejected due to insufficient balance"}
+"""What the documents themselves say of a trigger that was refused."""
 LEVERAGE_LEAST_E2: Final = 100
 PPM_IN_PERCENT: Final = 10_000
 
@@ -253,8 +256,10 @@ def order_of_view(view: OrderView, pair: Pair, customer_id: str, request: PlaceO
 def order_of_row(row: StoredOrder, pair: Pair, customer_id: str, leverage_e2: int, fills: list[Json]) -> Json:
     """An order from the records, closed as a rule. `leverage_e2` is what counts for the account now."""
     msg = None
-    if row.cancel_reason is not None:
-        msg = CANCEL_WORDS[row.cancel_reason] if row.reject is None else f"Order was rejected: {row.reject.value}"
+    if row.reject is not None:
+        msg = TRIGGER_WORDS.get(row.reject, f"Order was rejected: {row.reject.value}")
+    elif row.cancel_reason is not None:
+        msg = CANCEL_WORDS[row.cancel_reason]
     return order_json(
         pair,
         customer_id,

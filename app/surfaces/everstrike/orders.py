@@ -10,6 +10,7 @@ from app.surfaces.everstrike.pairs import Pair, Pairs
 from engine.order import SelfMatch, Side, TimeInForce, TriggerDirection, TriggerEvent
 from exchange.commands import PlaceBatch, PlaceOrder
 from exchange.limits import BATCH_ORDERS_MAX, ICEBERGS_MAX, OCO_LENGTH_MAX, REFERENCE_LENGTH_MAX
+from exchange.rejects import Reject
 
 Member = TypeVar("Member")
 
@@ -39,6 +40,8 @@ def place(fields: dict[str, str], account_id: int, pairs: Pairs) -> tuple[PlaceO
     if price and len(fields) == 5 and "timestamp" in fields:
         # Nothing beyond these five: the plain order, and most of them.
         return PlaceOrder(account_id, pair.market_id, side, qty, price), pair
+    if pair.is_spot:
+        _check_spot(fields)
     get = fields.get
     trigger = get("trigger_price")
     trail = get("trail")
@@ -138,6 +141,13 @@ def close(fields: dict[str, str], account_id: int, pair: Pair, side: Side) -> Pl
         ),
         is_close=True,
     )
+
+
+def _check_spot(fields: dict[str, str]) -> None:
+    """Refuse what only goes with a position, by its name. Raises: Malformed."""
+    for name in ("reduce_only", "close_on_trigger"):
+        if forms.flag(fields, name):
+            raise Malformed(name, Reject.NOT_ON_SPOT.value, Reject.NOT_ON_SPOT.name)
 
 
 def _member(fields: dict[str, str], name: str, members: Mapping[str, Member], code: str) -> Member | None:

@@ -142,13 +142,14 @@ _VAULT: Final[Schema] = {
     "redemption_rate": {**or_null(NUMBER), "description": "Worth for each USD paid in; null when nothing was."},
 }
 _PERSONAL: Final[Schema] = {
-    "email": {**NULL, "description": "The exchange knows none."},
+    "email": {**or_null(TEXT), "description": "Of an owner who logs in; null for others."},
     "customer_id": {**TEXT, "format": "uuid"},
-    "verification_level": {"const": "UNVERIFIED"},
+    "verification_level": {**TEXT, "description": "The level of an owner who logs in; UNVERIFIED for others."},
     "trading_allowance": {**NULL, "description": "There is no bound."},
     "withdrawal_allowance": {
         **or_null(NUMBER),
-        "description": "What of USD the owner may still ask for in this UTC day; null without a bound.",
+        "description": "What of USD the owner may still ask for in this UTC day, by the asset's bound and by "
+        "what the level leaves for all assets together; null without a bound.",
     },
     "deposit_addresses": {
         **or_null(list_of(exact({"address": TEXT, "assets": list_of(TEXT)}))),
@@ -170,7 +171,7 @@ _PERSONAL: Final[Schema] = {
             "trading_enabled": {**BOOLEAN, "description": "The key may trade."},
             "deposit_enabled": {**BOOLEAN, "description": "There is an address to pay to."},
             "withdraw_enabled": {**BOOLEAN, "description": "The key may withdraw."},
-            "login_enabled": {"const": False, "description": "There is nothing to log in to."},
+            "login_enabled": {**BOOLEAN, "description": "The owner is a person who logs in."},
             "api_enabled": {"const": True},
         }
     ),

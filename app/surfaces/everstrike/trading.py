@@ -2,6 +2,7 @@
 
 from typing import final
 
+import msgspec
 from litestar.types import Receive
 
 from app import forms, wire
@@ -10,6 +11,7 @@ from app.door import Answer, Request
 from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids, orders
 from app.surfaces.everstrike.answers import (
+    LEVERAGE_LEAST_E2,
     Json,
     Placed,
     order_of_placed,
@@ -47,6 +49,8 @@ class Trading:
         fields = form.fields
         desk.need_time(fields, request)
         command, pair = orders.place(fields, key.account_id, desk.pairs)
+        if pair.is_spot and command.leverage_e2:
+            command = self._unlevered(command, "leverage")
         reply = Reply(desk, key, pair)
         if "is_test" in fields and forms.flag(fields, "is_test"):
             return self._test(command, reply)
@@ -58,6 +62,10 @@ class Trading:
         key, form = await desk.enter(request, receive, is_signed=True)
         desk.need_times(form, request)
         command, pair = orders.batch(form, key.account_id, desk.pairs)
+        if pair.is_spot and any(order.leverage_e2 for order in command.orders):
+            named = zip(sorted(form.orders), command.orders, strict=True)
+            unlevered = tuple(self._unlevered(order, f"orders[{index}][leverage]") for index, order in named)
+            command = msgspec.structs.replace(command, orders=unlevered)
         reply = Reply(desk, key, pair)
         if orders.is_test_batch(form):
             return self._test(command, reply)
@@ -70,6 +78,8 @@ class Trading:
         fields = form.fields
         desk.need_time(fields, request)
         pair = desk.pairs.need(forms.needed(fields, "pair"))
+        if pair.is_spot:
+            raise Malformed("pair", Reject.NOT_ON_SPOT.value, Reject.NOT_ON_SPOT.name)
         position = views.position(desk.sequencer.exchange, key.account_id, pair.market_id)
         side = Side.SELL if position is not None and position.qty > 0 else Side.BUY
         command = orders.close(fields, key.account_id, pair, side)
@@ -77,6 +87,13 @@ class Trading:
         if forms.flag(fields, "is_test"):
             return self._test(command, reply)
         return await desk.submit(command, reply.to_order)
+
+    def _unlevered(self, order: PlaceOrder, field: str) -> PlaceOrder:
+        """A spot order without the leverage that it names: in cross margin that is ignored, here as anywhere. Raises: Malformed."""
+        account = views.account(self._desk.sequencer.exchange, order.account_id)
+        if account is not None and account.is_isolated and order.leverage_e2 != LEVERAGE_LEAST_E2:
+            raise Malformed(field, Reject.NOT_ON_SPOT.value, Reject.NOT_ON_SPOT.name)
+        return msgspec.structs.replace(order, leverage_e2=0)
 
     def _test(self, command: PlaceOrder | PlaceBatch, reply: "Reply") -> Answer:
         """What the command would be refused for; else its orders as they would be accepted, under no id.

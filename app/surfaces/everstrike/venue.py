@@ -8,6 +8,7 @@ from litestar.types import Receive
 from app.auth import Key, Scope
 from app.compiled import is_used
 from app.custody.base import CustodyUnavailable
+from app.custody.counter import Standing
 from app.db.rows import Basis
 from app.door import Answer, Request
 from app.snapshots import code_version
@@ -17,7 +18,7 @@ from app.wire import MONEY_DECIMALS, amount, ratio
 from exchange import views
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, MarketStatus
-from exchange.limits import FUND_ACCOUNT_ID
+from exchange.limits import FUND_ACCOUNT_ID, MONEY_SCALE
 
 VAULT_ASSET: Final = "USD"
 
@@ -135,13 +136,14 @@ class Venue:
         exchange = desk.sequencer.exchange
         account = views.account(exchange, key.account_id)
         assert account is not None, "a key belongs to an account"
+        standing = desk.counter.standing(key.owner_id)
         return success(
             {
-                "email": None,
+                "email": standing.email if standing is not None else None,
                 "customer_id": key.customer_id,
-                "verification_level": "UNVERIFIED",
+                "verification_level": standing.level.upper() if standing is not None else "UNVERIFIED",
                 "trading_allowance": None,
-                "withdrawal_allowance": self._allowance(exchange, key),
+                "withdrawal_allowance": self._allowance(exchange, key, standing),
                 "deposit_addresses": None
                 if addresses is None
                 else [{"address": address, "assets": held} for address, held in addresses.items()],
@@ -157,7 +159,7 @@ class Venue:
                     "trading_enabled": bool(key.scopes & Scope.TRADE),
                     "deposit_enabled": bool(addresses),
                     "withdraw_enabled": bool(key.scopes & Scope.WITHDRAW),
-                    "login_enabled": False,
+                    "login_enabled": standing is not None,
                     "api_enabled": True,
                 },
                 "margin_mode": "ISOLATED" if account.is_isolated else "CROSS",
@@ -173,13 +175,16 @@ class Venue:
         except CustodyUnavailable:
             return None
 
-    def _allowance(self, exchange: Exchange, key: Key) -> object:
-        """What of the vault's asset the key's owner may still ask for today; None without a bound."""
+    def _allowance(self, exchange: Exchange, key: Key, standing: Standing | None) -> object:
+        """What of the vault's asset the key's owner may still ask for today, by the asset and by the owner's level; None without a bound."""
         asset = next(asset for asset in views.assets(exchange) if asset.symbol == VAULT_ASSET)
-        if not asset.withdrawal_day_max:
-            return None
-        asked = views.withdrawn_today(exchange, key.owner_id, asset.asset_id, self._desk.clock())
-        return amount(max(0, asset.withdrawal_day_max - asked))
+        bounds = []
+        if asset.withdrawal_day_max:
+            asked = views.withdrawn_today(exchange, key.owner_id, asset.asset_id, self._desk.clock())
+            bounds.append(max(0, asset.withdrawal_day_max - asked))
+        if standing is not None and standing.usd_left is not None:
+            bounds.append(int(standing.usd_left * MONEY_SCALE))
+        return amount(min(bounds)) if bounds else None
 
 
 def asset_json(asset: Asset) -> Json:
