@@ -9,6 +9,7 @@ import pytest
 from app.auth import SEEN_SPAN_MS, Scope, sign
 from app.forms import BODY_MAX
 from app.rate import Bucket
+from app.surfaces.everstrike.described import WORDS
 from exchange.commands import Tick
 from tests.contract.documents import conforms, document
 from tests.venue import PAIR, PRICE, Client, Venue
@@ -248,6 +249,24 @@ def test_the_document_and_its_page(venue: Venue) -> None:
     assert all(path in page.text for path in found["paths"])
     assert "http://" not in page.text
     assert "https://" not in page.text
+
+
+@pytest.mark.spec("REST-018")
+def test_parameters_are_described_as_each_row_takes_them(venue: Venue) -> None:
+    paths = document(venue.url)["paths"]
+
+    def shown(path: str) -> dict[str, Any]:
+        (operation,) = paths[path].values()
+        body = operation.get("requestBody", {}).get("content", {})
+        of_query = {entry["name"]: entry["schema"] for entry in operation.get("parameters", ())}
+        return {**of_query, **(next(iter(body.values()))["schema"]["properties"] if body else {})}
+
+    for path, words in WORDS.items():
+        fields = shown(path)
+        assert {name: fields[name]["description"] for name in words} == words, path
+    limits = {path: shown(path)["limit"]["default"] for path in DOCUMENTED if "limit" in shown(path)}
+    assert limits == {**dict.fromkeys(limits, 100), "/depth": 40, "/ohlcv": 250}
+    assert len(limits) == 14
 
 
 @pytest.mark.spec("AUTH-006")

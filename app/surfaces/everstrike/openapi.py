@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.surfaces.everstrike import examples
-from app.surfaces.everstrike.described import PARAMETERS, RESULTS, SCHEMAS, SUMMARIES
+from app.surfaces.everstrike.described import PARAMETERS, RESULTS, SCHEMAS, SUMMARIES, parameter
 from app.surfaces.everstrike.rows import Access, Row
 from app.surfaces.everstrike.schemas import ORDER_PARAMETERS, REASONS
 from app.surfaces.everstrike.schemas_charts import BESIDE
@@ -71,14 +71,14 @@ def _example(row: Row) -> Schema:
 
 
 def _parameter(row: Row, name: str) -> Schema:
-    described = {"name": name, "in": "query", "required": name in row.needed, "schema": PARAMETERS[name]}
+    described = {"name": name, "in": "query", "required": name in row.needed, "schema": parameter(row.path, name)}
     fields = _example(row)["fields"]
     return {**described, "example": fields[name]} if name in fields else described
 
 
 def _form(row: Row) -> Schema:
     names = (*row.needed, *row.optional)
-    schema: Schema = {"type": "object", "properties": {name: PARAMETERS[name] for name in names}}
+    schema: Schema = {"type": "object", "properties": {name: parameter(row.path, name) for name in names}}
     if row.needed:
         schema["required"] = list(row.needed)
     described: Schema = {"schema": schema}

@@ -103,8 +103,16 @@ PARAMETERS: Final[dict[str, Schema]] = {
         "maxItems": BATCH_ORDERS_MAX,
         "description": "Orders, as orders[0][pair], orders[0][qty], ...; the timestamp in each or once for all.",
     },
-    "start": {"type": "integer", "minimum": 0, "description": "From this time on, in milliseconds since 1970."},
-    "end": {"type": "integer", "minimum": 0, "description": "Up to this time, in milliseconds since 1970."},
+    "start": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "From this time on, itself included, in milliseconds since 1970.",
+    },
+    "end": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Up to this time, itself included, in milliseconds since 1970.",
+    },
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "At most so many rows."},
     "seq": {
         "type": "integer",
@@ -446,7 +454,7 @@ SUMMARIES: Final = {
     "/active_positions": "Open positions",
     "/fills": "Fills",
     "/pairs": "Every market's terms and prices",
-    "/funding": "Settled hours of funding",
+    "/funding": "Settled hours of funding. The documents name it only: its fields are ours",
     "/v1/funding_payments": "The account's funding",
     "/v1/liquidations": "What of positions was liquidated",
     "/depth": "The order book by price",

@@ -26,7 +26,7 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "asset": {
         "type": "string",
         "maxLength": 16,
-        "description": "Such as BTC. For /v1/liabilities/path USD by default.",
+        "description": "Such as BTC.",
     },
     "address": {"type": "string", "maxLength": ADDRESS_LENGTH_MAX, "description": "Where to pay."},
     "network": {

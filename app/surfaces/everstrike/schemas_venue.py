@@ -218,8 +218,8 @@ SUMMARIES: Final = {
     "/triggers": "Orders that wait or waited for a price; `msg` says why one was refused",
     "/completed_positions": "Positions that were closed: entry, exit, realized pnl, funding, fees, times",
     "/assets": "Assets, and what it costs to bring and to take them",
-    "/globals": "The exchange in numbers",
-    "/status": "How the exchange is now",
+    "/globals": "The exchange in numbers. The documents name it only: its fields are ours",
+    "/status": "How the exchange is now. The documents name it only: its fields are ours",
     "/vault": "The insurance fund: Evermark has no other common pool, and nobody buys into it",
     "/personal": "The account: what it last did, where it pays in, what its key may do",
     "/auth/amend": OURS
