@@ -448,6 +448,16 @@ class Queries:
             found += map(candle_from, rows)
         return max(found, key=lambda candle: candle.open_ms + candle.interval_ms, default=None)
 
+    async def first_candle_ms(self, subject_id: int, basis: Basis, interval_ms: int) -> int | None:
+        """When the oldest candle of an interval began; None when there is none."""
+        tier_ms = tier_of(interval_ms)
+        recent = self._recent_candles(subject_id, basis, tier_ms)
+        rows = await self._rows(
+            select(candles).where(*_candles_of(subject_id, basis, tier_ms)).order_by(candles.c.open_ms).limit(1)
+        )
+        begun = [candle.open_ms for candle in (*map(candle_from, rows), *recent[:1])]
+        return open_of(min(begun), interval_ms) if begun else None
+
     def _recent_candles(self, subject_id: int, basis: Basis, tier_ms: int) -> list[Candle]:
         """Copies of a price's candles that memory knows better than the database, oldest first: all from the first on."""
         found = {

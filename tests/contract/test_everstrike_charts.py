@@ -179,6 +179,16 @@ def test_which_candles_are_given(venue: Venue, minute: int) -> None:
     assert opened(end=at[5], limit=2) == [4, 5]
     assert opened(start=at[8], end=10**14) == [8, 9]
     assert opened(start=at[10]) == []
+    assert opened(start=0, end=1) == []
+    # Forward from the beginning of time: from the first candle to the running one, none left out.
+    pages = [opened(start=0, limit=700)]
+    while len(pages[-1]) == 700:
+        pages.append(opened(start=minute + (pages[-1][-1] + 1) * MINUTE_MS, limit=700))
+    everything = [number for page in pages for number in page]
+    assert everything == list(range(everything[0], 10))
+    assert opened(end=minute + (everything[0] - 1) * MINUTE_MS) == []
+    slots = read(venue, "/ohlcv", pair=PAIR, basis="mark", interval="15s", start=0, limit=1)
+    assert slots[0]["open_time"] <= minute
     assert opened(start=10**14) == []
     assert opened(end=0) == []
     assert opened(start=at[5], end=at[2]) == []

@@ -7,6 +7,7 @@ from litestar.types import Receive
 
 from app import forms, wire
 from app.candles import SLOT_MS, filled, kept_from, open_of
+from app.db.rows import Basis, Candle
 from app.door import Answer, Request
 from app.problems import Malformed
 from app.surfaces.everstrike.answers import Json, success
@@ -53,17 +54,26 @@ class Charts:
         subject = subject_of(pair, basis)
         rows: list[Json] = []
         if subject is not None and times:
-            basis, subject_id = subject  # an option's index is its own
-            candles = await queries.candles(
-                subject_id, basis=basis, interval_ms=interval_ms, start_ms=times[0], end_ms=times[-1]
-            )
-            before = None
-            if not candles or candles[0].open_ms > times[0]:
-                before = await queries.candle_before(subject_id, basis, times[0])
-            rows = [
-                candle_json(candle, pair) for candle in filled(candles, before, interval_ms=interval_ms, times=times)
-            ]
+            found = await self._candles(subject, interval_ms, times)
+            if not found and query.get("start") and not query.get("end"):
+                # Whoever pages forward begins where there is something.
+                first_ms = await queries.first_candle_ms(subject[1], subject[0], interval_ms)
+                if first_ms is not None and first_ms > times[-1]:
+                    times = times_of({**query, "start": str(first_ms)}, interval_ms, queries.statistics.time_ms)
+                    found = await self._candles(subject, interval_ms, times)
+            rows = [candle_json(candle, pair) for candle in found]
         return success(rows)
+
+    async def _candles(self, subject: tuple[Basis, int], interval_ms: int, times: range) -> list[Candle]:
+        basis, subject_id = subject  # an option's index is its own
+        queries = self._desk.queries
+        candles = await queries.candles(
+            subject_id, basis=basis, interval_ms=interval_ms, start_ms=times[0], end_ms=times[-1]
+        )
+        before = None
+        if not candles or candles[0].open_ms > times[0]:
+            before = await queries.candle_before(subject_id, basis, times[0])
+        return filled(candles, before, interval_ms=interval_ms, times=times)
 
 
 def times_of(query: dict[str, str], interval_ms: int, now_ms: int) -> range:
@@ -71,20 +81,19 @@ def times_of(query: dict[str, str], interval_ms: int, now_ms: int) -> range:
 
     With more than `limit` of them it is the last ones, but the first ones where only `start` is given. Raises: Malformed.
     """
+    kept_ms = kept_from(now_ms) if interval_ms == SLOT_MS else 0
     limit = limit_of(query, CANDLES)
     start, end = query.get("start"), query.get("end")
     last_ms = open_of(min(wire.time_ms(end, "end"), now_ms) if end else now_ms, interval_ms)
     first_ms = last_ms - (limit - 1) * interval_ms
     if start:
-        start_ms = open_of(wire.time_ms(start, "start"), interval_ms)
+        start_ms = max(open_of(wire.time_ms(start, "start"), interval_ms), kept_ms)
         if end:
             first_ms = max(first_ms, start_ms)
         else:
             first_ms = start_ms
             last_ms = min(last_ms, start_ms + (limit - 1) * interval_ms)
-    if interval_ms == SLOT_MS:
-        first_ms = max(first_ms, kept_from(now_ms))
-    return range(first_ms, last_ms + 1, interval_ms)
+    return range(max(first_ms, kept_ms), last_ms + 1, interval_ms)
 
 
 def chosen(query: dict[str, str], name: str, words: dict[str, T], default: str) -> T:
