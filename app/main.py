@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock = steady_clock) -> Litestar:
     """The exchange as an ASGI application. Its start opens the store, and its end closes it.
 
-    While it runs, `app.state.store` is the store and `app.state.stream` the stream.
+    While it runs, `app.state.store` is the store, `app.state.stream` the stream, and `app.state.handlers` who answers at each address.
     """
     written: Document = {
         "paths": {},
@@ -91,6 +91,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
                     operated(store, settings, office, clock, feed, people.register) as operators,
                 ):
                     attend(handlers, store, stream, office, operators, lives, feed.health, settings, clock)
+                    app.state.handlers = handlers
                     await demo.enrol(people.register, store, settings)
                     settle_memory()
                     yield

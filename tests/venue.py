@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import requests
 import uvicorn
+from litestar import Litestar
 
 from app.auth import Scope, sign
 from app.connections import Connection
@@ -117,8 +118,10 @@ class Venue:
         people: PeopleOffice,
         loop: asyncio.AbstractEventLoop,
         clock: "Clock",
+        app: Litestar,
     ) -> None:
         self.url = url
+        self.app = app
         self.store = store
         self.stream = stream
         self.people = people
@@ -281,6 +284,7 @@ def running_venue(
             app.state.people,
             loops[0],
             clock,
+            app,
         )
         venue.price(PRICE)
         yield venue
