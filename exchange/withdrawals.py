@@ -6,7 +6,7 @@ it: no order, no liquidation, no shared loss.
 
 from typing import Final
 
-from exchange import margins
+from exchange import entry, margins
 from exchange.answers import refuse
 from exchange.commands import AdvanceWithdrawal, RequestWithdrawal, WithdrawalStatus
 from exchange.events import BalanceChanged, Cause, CommandRejected, Event, WithdrawalAdvanced, WithdrawalRequested
@@ -131,7 +131,7 @@ def has_prices(account: Account, asset_id: int, time_ms: int) -> bool:
         return True
     for holding in account.holdings.values():
         market = holding.market
-        if holding.position.qty and market.quote_asset == asset_id and time_ms > market.opens_until_ms:
+        if holding.position.qty and market.quote_asset == asset_id and entry.is_index_old(market, time_ms):
             return False
     return True
 

@@ -10,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.clock import Clock
 from app.db.tables import sub_accounts
 from app.people.refusals import Refusal, Refused
+from app.rate import Bucket, Table, fill_ms
 from exchange import views
 from exchange.commands import Command, OpenAccount
 from exchange.events import AccountOpened, CommandRejected, Event
 from exchange.exchange import Exchange
 
 FIRST: Final = "main"
+TRANSFERS_BURST: Final = 100
+TRANSFERS_PER_S: Final = 1_000 / 86_400
+"""An owner's transfers between own accounts, in the long run: the exchange remembers the name of each for ever."""
 
 
 @final
@@ -35,6 +39,8 @@ class Accounts:
         self._exchange = exchange
         self._of: dict[int, dict[int, None]] = {}
         self._labels: dict[int, str] = {}
+        span_ms = fill_ms(per_second=TRANSFERS_PER_S, burst=TRANSFERS_BURST)
+        self._transfers: Table[Bucket] = Table(_transfers, span_ms=span_ms)
 
     async def load(self) -> None:
         """Read the names, and who has what."""
@@ -63,6 +69,13 @@ class Accounts:
             raise Refused(Refusal.NOT_ADMITTED, field)
         return account_id
 
+    def charge_transfer(self, owner_id: int) -> None:
+        """Count a transfer. Raises: Refused, where an owner has asked for too many."""
+        now_ms = self._clock()
+        wait_ms = self._transfers.find(owner_id, now_ms).take(now_ms)
+        if wait_ms:
+            raise Refused(Refusal.TOO_OFTEN, retry_s=wait_ms / 1000)
+
     async def open_first(self, owner_id: int) -> None:
         """Have at least one account. A start in the middle of a sign-up left none."""
         if not self._of.get(owner_id):
@@ -83,3 +96,7 @@ class Accounts:
         async with self._engine.begin() as connection:
             await connection.execute(insert(sub_accounts).values(values).on_conflict_do_nothing())
         self._labels[account_id] = label
+
+
+def _transfers() -> Bucket:
+    return Bucket(per_second=TRANSFERS_PER_S, burst=TRANSFERS_BURST)

@@ -611,6 +611,22 @@ def test_accounts_and_what_moves_between_them(world: PeopleVenue) -> None:
     assert not tom.result("POST", "/v1/transfers", name="one", amount="1", **there)["is_repeat"]
 
 
+@pytest.mark.spec("PEO-062")
+def test_transfers_are_counted(world: PeopleVenue) -> None:
+    vera = world.human("vera", usd=1_000)
+    second = vera.result("POST", "/v1/accounts", name="second")["account_id"]
+    there = {"from_account_id": vera.account_id, "to_account_id": second, "asset": "USD", "amount": "1"}
+    for number in range(100):
+        assert vera.post("/v1/transfers", name=f"{number}", **there).status_code == 200
+    refused = vera.post("/v1/transfers", name="100", **there)
+    assert (refused.status_code, vera.reject(refused), refused.headers["retry-after"]) == (429, "TOO_OFTEN", "87")
+    assert world.balance(second, USD) == 100_00000000
+    world.venue.clock.now_ms += 86_399
+    assert vera.post("/v1/transfers", name="100", **there).status_code == 429
+    world.venue.clock.now_ms += 1
+    assert vera.post("/v1/transfers", name="100", **there).status_code == 200
+
+
 # --- withdrawals -----------------------------------------------------------------------------------------------------
 
 

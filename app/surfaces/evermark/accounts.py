@@ -133,6 +133,7 @@ class OwnAccounts:
         target = self._accounts.need(owner_id, asked.to_account_id, "to_account_id")
         asset = self._desk.asset(asked.asset)
         units = wire.money(asked.amount, "amount")
+        self._accounts.charge_transfer(owner_id)
         reference = f"transfer {owner_id} {asked.name}"
         done = await self._desk.submit(TransferFunds(reference, source, target, asset.asset_id, units))
         is_repeat = isinstance(done, TransferRepeated)

@@ -7,18 +7,20 @@ import pytest
 from engine.order import Side
 from exchange import margins, views
 from exchange.audit import audit
-from exchange.commands import Command, PlaceOrder, Tick, TransferFunds, decode_commands, encode_commands
+from exchange.commands import Command, ListMarket, PlaceOrder, Tick, TransferFunds, decode_commands, encode_commands
 from exchange.events import (
     BalanceChanged,
     Cause,
     CommandRejected,
     Event,
+    Traded,
     TransferRepeated,
     decode_events,
     encode_events,
 )
 from exchange.rejects import Reject
 from exchange.snapshot import decode, encode
+from tests.support.options import BTC_CALL, CALL
 from tests.support.world import BTC, PERP, REGULAR, RICH, SECOND, SIBLING, USD, USD_UNIT, Dice, World, opening
 
 FUND = 0
@@ -124,6 +126,20 @@ def test_nothing_leaves_past_a_position_without_a_current_price() -> None:
     assert refusal(world.do(move(1))) == (Reject.STALE_PRICE, "")
     assert isinstance(world.do(TransferFunds("b", REGULAR, SIBLING, BTC, 1))[0], BalanceChanged)
     assert isinstance(world.do(move(1, reference="c", source=SIBLING, target=REGULAR))[0], BalanceChanged)
+
+
+def test_an_exchange_read_from_a_snapshot_knows_as_much_of_prices() -> None:
+    """CUS-054, LAW-007: an option that was listed while its index was held has a mark, and only an old index is too old."""
+    world = opening()
+    world.do(ListMarket(CALL, BTC_CALL), 1_000)
+    world.do(Tick(), 10_000)  # nobody observed anything: the index is held
+    strike = world.exchange.state.markets[CALL].mark_price // 50 * 50
+    world.do(PlaceOrder(RICH, CALL, Side.SELL, 10_000, strike))
+    assert any(isinstance(event, Traded) for event in world.do(PlaceOrder(REGULAR, CALL, Side.BUY, 10_000, strike)))
+    restarted = World(decode(encode(world.exchange)))
+    restarted.time_ms = restarted.exchange.time_ms = world.time_ms
+    assert world.do(move(1)) == restarted.do(move(1))
+    assert held(restarted, SIBLING) == 50_000 * USD_UNIT + 1
 
 
 @pytest.mark.parametrize("seed", range(3))
