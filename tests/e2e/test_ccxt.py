@@ -32,11 +32,13 @@ from ccxt.test.exchange.base.test_trade import test_trade as check_trade
 from ccxt.test.exchange.base.test_trading_fee import test_trading_fee as check_fee
 
 import evermark_ccxt
+from evermark_ccxt import rest_sync
 from tests.e2e.documents import program_of
 from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
 
 SYMBOL = "BTC/USD:USD"
 Demo = dict[str, Any]
+AN_HOUR_SLOW = {"timeDifference": 3_600_000}
 NONE_SKIPPED: dict[str, Any] = {}
 NO_TIME = {"timestamp": True, "datetime": True}
 """The exchange tells no time of a book or a position: they are as of now."""
@@ -260,6 +262,54 @@ def test_isolated_margin(alice: Any, bob: Any) -> None:
         alice.set_margin_mode("cross")
 
 
+@pytest.mark.spec("CLT-068")
+def test_since_gives_the_first_rows(alice: Any, bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_sync, "ROWS", 4)  # so that few rows are more than an answer holds
+    price = mark(alice)
+    since = alice.fetch_time()
+    maker = bob.create_order(SYMBOL, "limit", "sell", 0.02, bob.price_to_precision(SYMBOL, price))
+    for _ in range(9):
+        alice.create_order(SYMBOL, "market", "buy", 0.001)
+    low = alice.price_to_precision(SYMBOL, price * 0.99)
+    order = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.001, "price": low}
+    alice.create_orders([order for _ in range(11)])
+    alice.cancel_all_orders()  # at once: they share a millisecond
+    bob.cancel_order(maker["id"])
+
+    for fetch, most in ((alice.fetch_my_trades, 9), (alice.fetch_trades, 9), (alice.fetch_orders, 20)):
+        every = fetch(SYMBOL, since, 100)
+        assert len(every) == len({row["id"] for row in every}) == most, fetch
+        assert [row["timestamp"] for row in every] == sorted(row["timestamp"] for row in every)
+        assert [row["timestamp"] for row in fetch(SYMBOL, since, 3)] == [row["timestamp"] for row in every[:3]]
+        assert len(fetch(SYMBOL, since)) == 4
+        assert fetch(SYMBOL, every[-1]["timestamp"] + 1) == []
+        middle = every[5]["timestamp"]
+        assert fetch(SYMBOL, since, 100, {"until": middle}) == [row for row in every if row["timestamp"] <= middle]
+    assert len({row["timestamp"] for row in alice.fetch_orders(SYMBOL, since, 100)[9:]}) == 1
+    assert [row["id"] for row in alice.fetch_my_trades(SYMBOL, limit=2)] == [
+        row["id"] for row in alice.fetch_my_trades(SYMBOL, since, 9)[-2:]
+    ]
+    bob.create_order(SYMBOL, "limit", "buy", 0.009, bob.price_to_precision(SYMBOL, price))
+    alice.create_order(SYMBOL, "market", "sell", 0.009)  # as they were before
+
+
+@pytest.mark.spec("CLT-069")
+def test_no_other_order_than_was_asked_for(alice: Any) -> None:
+    price = round(mark(alice) * 0.99)
+    known = len(alice.fetch_orders(SYMBOL))
+    for kind, type_, params in (
+        (ccxt.InvalidOrder, "limt", {}),
+        (ccxt.NotSupported, "limit", {"stopLoss": {"triggerPrice": 1}}),
+        (ccxt.NotSupported, "limit", {"takeProfit": {"triggerPrice": 1}}),
+        (ccxt.NotSupported, "market", {"trailingAmount": 5, "trailingTriggerPrice": price}),
+        (ccxt.InvalidOrder, "limit", {"triggerPrice": price, "triggerPriceType": "fair"}),
+        (ccxt.InvalidOrder, "limit", {"triggerPrice": price, "triggerDirection": "sideways"}),
+    ):
+        with pytest.raises(kind):
+            alice.create_order(SYMBOL, type_, "buy", 0.001, price, params)
+    assert len(alice.fetch_orders(SYMBOL)) == known
+
+
 @pytest.mark.spec("CLT-063")
 def test_refusals_are_ccxts_errors(alice: Any, demo: Demo) -> None:
     price = mark(alice)
@@ -271,6 +321,11 @@ def test_refusals_are_ccxts_errors(alice: Any, demo: Demo) -> None:
         (ccxt.InsufficientFunds, lambda: alice.create_order("BTC/USD", "limit", "buy", 50, round(price))),
         (ccxt.OperationRejected, lambda: alice.set_leverage(5, SYMBOL)),
         (ccxt.BadSymbol, lambda: alice.fetch_ticker("NO/SUCH")),
+        (ccxt.BadSymbol, lambda: alice.fetch_position("BTC/USD")),
+        (ccxt.BadSymbol, lambda: alice.fetch_funding_rate("BTC/USD")),
+        (ccxt.BadRequest, lambda: alice.fetch_ohlcv(SYMBOL, "7m")),
+        (ccxt.InvalidOrder, lambda: alice.create_order(SYMBOL, "limit", "hold", 0.001, round(price))),
+        (ccxt.InvalidNonce, lambda: ccxt.evermark({**config(demo, 0), "options": AN_HOUR_SLOW}).cancel_all_orders()),
         (ccxt.AuthenticationError, lambda: ccxt.evermark({**config(demo, 0), "apiKey": "x"}).fetch_balance()),
         (ccxt.AuthenticationError, lambda: ccxt.evermark({**config(demo, 0), "secret": "x"}).cancel_all_orders()),
         (ccxt.AuthenticationError, lambda: ccxt.evermark({"hostname": config(demo, 0)["hostname"]}).fetch_balance()),
@@ -330,7 +385,7 @@ async def test_pro_watches_everything(demo: Demo) -> None:
                 }.items()
             }
             following = asyncio.create_task(follow(alice, filled=0.002))
-            await alice._authenticate()
+            await alice.authenticate()
             placed = await alice.create_order(SYMBOL, "limit", "buy", 0.003, price)
             await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
             await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
@@ -347,6 +402,69 @@ async def test_pro_watches_everything(demo: Demo) -> None:
     finally:
         await alice.close()
         await bob.close()
+
+
+@pytest.mark.spec("CLT-065")
+async def test_pro_tells_each_change_once(demo: Demo) -> None:
+    alice, bob = ccxt.pro.evermark(config(demo, 0)), ccxt.pro.evermark(config(demo, 1))
+    heard: dict[str, list[Any]] = {"fills": [], "trades": [], "positions": []}
+
+    async def follow_all(name: str, watch: Any) -> None:
+        while True:
+            heard[name].append(await watch())
+
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await alice.load_markets()
+            await bob.load_markets()
+            await alice.authenticate()
+            following = [
+                asyncio.create_task(follow_all("fills", lambda: alice.watch_my_trades(SYMBOL))),
+                asyncio.create_task(follow_all("trades", lambda: alice.watch_trades(SYMBOL))),
+                asyncio.create_task(follow_all("positions", alice.watch_positions)),
+            ]
+            await alice.watch_ticker(SYMBOL)  # the subscription before it was taken, then, too
+            price = alice.price_to_precision(SYMBOL, (await alice.fetch_ticker(SYMBOL))["markPrice"])
+            placed = []
+            for count in (1, 2, 3):
+                await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
+                placed.append((await alice.create_order(SYMBOL, "limit", "buy", 0.001, price))["id"])
+                while len(heard["fills"]) < count or len(heard["trades"]) < count or len(heard["positions"]) < count:
+                    await asyncio.sleep(0.005)
+            assert [[fill["order"] for fill in fills] for fills in heard["fills"]] == [[name] for name in placed]
+            assert [len(trades) for trades in heard["trades"]] == [1, 1, 1]
+            assert all(position["timestamp"] for (position,) in heard["positions"])
+            for task in following:
+                task.cancel()
+            one = await alice.watch_order_book(SYMBOL, 1)
+            assert len(one["bids"]) <= 1
+    finally:
+        await alice.close()
+        await bob.close()
+
+
+@pytest.mark.spec("CLT-070")
+async def test_pro_tells_refusals_to_those_who_asked(demo: Demo) -> None:
+    exchange = ccxt.pro.evermark({**config(demo, 0), "apiKey": "0" * 32})
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await exchange.load_markets()
+            symbols = [name for name, market in exchange.markets.items() if market["swap"]][:11]
+            book = asyncio.create_task(exchange.watch_trades(symbols[0]))
+            for symbol in symbols[1:10]:
+                await exchange.watch_ticker(symbol)
+            for _ in range(2):  # each time anew
+                with pytest.raises(ccxt.ExchangeError, match="at most 10"):
+                    await exchange.watch_ticker(symbols[10])
+            watching = [exchange.watch_orders(), exchange.watch_balance(), exchange.watch_positions()]
+            refused = await asyncio.gather(*watching, return_exceptions=True)
+            assert [type(fault) for fault in refused] == [ccxt.AuthenticationError] * 3
+            with pytest.raises(ccxt.AuthenticationError):
+                await exchange.watch_orders()
+            assert not book.done()
+            book.cancel()
+    finally:
+        await exchange.close()
 
 
 @pytest.mark.spec("CLT-065")

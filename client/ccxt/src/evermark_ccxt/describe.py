@@ -8,6 +8,7 @@ from ccxt.base.errors import (
     BadSymbol,
     ExchangeNotAvailable,
     InsufficientFunds,
+    InvalidAddress,
     InvalidOrder,
     MarginModeAlreadySet,
     MarketClosed,
@@ -65,6 +66,7 @@ EXACT: Final[dict[str, Any]] = {
     **dict.fromkeys(
         ("INSUFFICIENT_BALANCE", "BELOW_INITIAL_MARGIN", "PAST_BANKRUPTCY", "MARGIN_TOO_LOW"), InsufficientFunds
     ),
+    **dict.fromkeys(("INVALID_SIDE", "INVALID_SELF_MATCH", "MISSING_FIELD"), InvalidOrder),
     **dict.fromkeys(("INVALID_QTY", "INVALID_PRICE", "INVALID_TIME_IN_FORCE", "INVALID_POST_ONLY"), InvalidOrder),
     **dict.fromkeys(("INVALID_ICEBERGS", "INVALID_OCO", "INVALID_CLIENT_ORDER_ID", "INVALID_TRIGGER"), InvalidOrder),
     **dict.fromkeys(("INVALID_LEVERAGE", "INVALID_FORM", "INVALID_AMOUNT", "INVALID_TIMEOUT"), BadRequest),
@@ -73,9 +75,12 @@ EXACT: Final[dict[str, Any]] = {
     "WOULD_TAKE": OrderImmediatelyFillable,
     "CANNOT_FILL": OrderNotFillable,
     "MARKET_CLOSED": MarketClosed,
-    "NO_PRICE": MarketClosed,
+    **dict.fromkeys(("NO_PRICE", "STALE_PRICE"), MarketClosed),
     "NOT_AMENDABLE": NoChange,
     "ALREADY_SET": MarginModeAlreadySet,
+    "INVALID_ADDRESS": InvalidAddress,
+    "WITHDRAWAL_TOO_SMALL": BadRequest,
+    **dict.fromkeys(("WITHDRAWAL_LIMIT", "TOO_MANY_WITHDRAWALS"), OperationRejected),
     **dict.fromkeys(("HAS_OPEN_ORDERS", "HAS_POSITIONS", "ONLY_CROSS", "ONLY_ISOLATED"), OperationRejected),
     **dict.fromkeys(("OVERLOADED", "UNAVAILABLE"), ExchangeNotAvailable),
 }

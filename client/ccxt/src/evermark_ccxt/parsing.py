@@ -13,6 +13,7 @@ from ccxt.base.errors import (
     ExchangeNotAvailable,
     InvalidNonce,
     InvalidOrder,
+    NotSupported,
     PermissionDenied,
     RateLimitExceeded,
     RequestTimeout,
@@ -25,6 +26,10 @@ from evermark_ccxt.describe import DESCRIPTION
 Base: Any = Any if TYPE_CHECKING else object
 
 STATUSES: Final = {"ACTIVE": "open", "UNTRIGGERED": "open", "COMPLETED": "closed", "CANCELLED": "canceled"}
+LIMITS: Final = ("limit", "stop_limit", "stopLimit")
+MARKETS: Final = ("market", "stop_market", "stopMarket")
+UNKNOWN: Final = ("stopLoss", "takeProfit", "trailingTriggerPrice")
+"""What ccxt has and Evermark has not, and what an order without it would be another one: whoever believed that it has a stop has none."""
 TRIGGERS: Final = {"mark": "MARK_PRICE", "index": "INDEX_PRICE", "last": "LAST_PRICE"}
 DIRECTIONS: Final = {"above": "RISE", "ascending": "RISE", "below": "FALL", "descending": "FALL"}
 WITHDRAWAL_STATUSES: Final = {
@@ -392,8 +397,13 @@ class Parsing(Base):
     ) -> dict[str, Any]:
         """The form of an order, with a client order id whether the caller gave one or not."""
         market = self.market(symbol)
+        if type not in LIMITS + MARKETS:
+            raise InvalidOrder(f"{self.id} createOrder() has no type {type}")
+        for name in UNKNOWN:
+            if params.get(name) is not None:
+                raise NotSupported(f"{self.id} createOrder() has no {name}")
         post_only = self.is_post_only(type == "market", None, params)
-        is_limit = type in ("limit", "stop_limit", "stopLimit")
+        is_limit = type in LIMITS
         if is_limit and price is None:
             raise InvalidOrder(f"{self.id} createOrder() of type {type} needs a price")
         request: dict[str, Any] = {
@@ -430,13 +440,19 @@ class Parsing(Base):
         if price is not None:
             request["trigger_price"] = self.price_to_precision(symbol, price)
         if self.safe_string(params, "triggerPriceType") is not None:
-            request["trigger_event"] = TRIGGERS[params["triggerPriceType"]]
+            request["trigger_event"] = self._one_of(TRIGGERS, params, "triggerPriceType")
         if self.safe_string(params, "triggerDirection") is not None:
-            request["trigger_direction"] = DIRECTIONS[params["triggerDirection"]]
+            request["trigger_direction"] = self._one_of(DIRECTIONS, params, "triggerDirection")
         elif stop is not None or profit is not None:
             rises = (side == "buy") == (stop is not None)
             request |= {"trigger_direction": "RISE" if rises else "FALL", "reduce_only": True}
         return request
+
+    def _one_of(self, words: dict[str, str], params: dict[str, Any], name: str) -> str:
+        found = words.get(params[name])
+        if found is None:
+            raise InvalidOrder(f"{self.id} createOrder() knows {name} {', '.join(words)}")
+        return found
 
     def parse_balance(self, response: Any) -> Any:
         """`used` is what orders, positions and withdrawals hold."""
@@ -454,15 +470,16 @@ class Parsing(Base):
         maintenance, equity = self.safe_number(stats, "maintenance"), self.safe_number(stats, "equity")
         notional, margin = self.safe_number(stats, "notional"), self.safe_number(stats, "margin")
         roe = self.safe_number(stats, "roe")
+        time = self.safe_integer(position, "time")  # the stream's; REST tells a position as of now
         return self.safe_position(
             {
                 "info": position,
                 "id": None,
                 "symbol": market["symbol"],
                 "hedged": False,
-                "timestamp": None,
-                "datetime": None,
-                "lastUpdateTimestamp": None,
+                "timestamp": time,
+                "datetime": self.iso8601(time),
+                "lastUpdateTimestamp": time,
                 "contracts": abs(size),
                 "contractSize": self.parse_number("1"),
                 "side": "long" if size > 0 else "short" if size < 0 else None,
@@ -533,12 +550,6 @@ class Parsing(Base):
             "fee": {"cost": self.safe_number(transaction, "fee"), "currency": code},
         }
 
-    def page(self, market: Any, since: Any, limit: Any, params: dict[str, Any]) -> dict[str, Any]:
-        """Which rows of a list."""
-        return {
-            "pair": None if market is None else market["id"],
-            "start": since,
-            "end": self.safe_integer(params, "until"),
-            "limit": None if limit is None else min(limit, 1000),
-            **self.omit(params, ["until"]),
-        }
+    def pair(self, market: Any) -> dict[str, Any]:
+        """Of which market, or of all."""
+        return {"pair": None if market is None else market["id"]}

@@ -8,7 +8,7 @@ from ccxt.async_support.base.ws.cache import (
     ArrayCacheBySymbolBySide,
     ArrayCacheByTimestamp,
 )
-from ccxt.base.errors import AuthenticationError, ChecksumError, ExchangeError
+from ccxt.base.errors import AuthenticationError, ChecksumError, ExchangeError, NotSupported
 
 from evermark_ccxt.rest_async import evermark as rest
 
@@ -18,6 +18,7 @@ WATCHES: Final = (
 )
 KEPT: Final = 1000
 CHECKSUM_LEVELS: Final = 25
+AUTHENTICATED: Final = "authenticated"
 STREAMED: Final = ("15s", "1m", "3m", "5m", "15m", "30m", "1h")
 
 
@@ -27,6 +28,11 @@ class evermark(rest):
     orders: Any
     myTrades: Any
     positions: Any
+
+    def __init__(self, config: Any = {}) -> None:
+        super().__init__(config)
+        self.moved: dict[str, Any] = {}
+        """Positions that changed and that nobody has been told of: several may change at once."""
 
     def describe(self) -> Any:
         return self.deep_extend(
@@ -40,26 +46,29 @@ class evermark(rest):
         url: str = self.implode_hostname(self.urls["api"]["ws"])
         return url
 
-    async def _watch(self, market: Any, category: str, message_hash: str) -> Any:
+    async def _watch(self, market: Any, category: str) -> Any:
+        """The next of a public category. Its topic names it everywhere: in the request, its refusal and here."""
         topic = f"{market['id']}:{category}"
-        return await self.watch(self._url(), message_hash, {"op": "sub", "content": topic}, topic)
+        return await self.watch(self._url(), topic, {"op": "sub", "content": topic, "id": topic}, topic)
 
     async def watch_ticker(self, symbol: str, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)
-        return await self._watch(market, "ticker", f"ticker:{market['id']}")
+        await self._watch(market, "ticker")
+        return self.tickers[market["symbol"]]
 
     async def watch_order_book(self, symbol: str, limit: Any = None, params: Any = {}) -> Any:
         """The book without a gap: each message is held against the one before it and against the exchange's checksum."""
         await self.load_markets()
         market = self.market(symbol)
-        book = await self._watch(market, "book", f"book:{market['id']}")
-        return book.limit()
+        book = (await self._watch(market, "book")).limit()
+        return book if limit is None else {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
 
     async def watch_trades(self, symbol: str, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)
-        trades = await self._watch(market, "match", f"match:{market['id']}")
+        trades = await self._watch(market, "match")
+        limit = self._new(trades, market["symbol"], limit)
         return self.filter_by_since_limit(trades, since, limit, "timestamp", True)
 
     async def watch_ohlcv(
@@ -68,45 +77,60 @@ class evermark(rest):
         await self.load_markets()
         market = self.market(symbol)
         if timeframe not in STREAMED:
-            raise ExchangeError(f"{self.id} watchOHLCV() has {', '.join(STREAMED)}")
-        found = await self._watch(market, f"ohlcv:{timeframe}", f"ohlcv:{market['id']}:{timeframe}")
-        return self.filter_by_since_limit(found, since, limit, 0, True)
+            raise NotSupported(f"{self.id} watchOHLCV() has {', '.join(STREAMED)}")
+        candles = await self._watch(market, f"ohlcv:{timeframe}")
+        limit = self._new(candles, market["symbol"], limit)
+        return self.filter_by_since_limit(candles, since, limit, 0, True)
 
-    async def _authenticate(self) -> None:
+    async def authenticate(self, params: Any = {}) -> None:
+        """Say who we are, once for each connection."""
         self.check_required_credentials()
-        content = {"api_key": self.apiKey, "categories": ["fill_added", "balance_updated"]}
         client = self.client(self._url())
-        if "authenticated" not in client.subscriptions:
-            await self.watch(self._url(), "authenticated", {"op": "auth_api", "content": content}, "authenticated")
+        if AUTHENTICATED not in client.subscriptions or AUTHENTICATED in client.futures:
+            await self.watch(self._url(), AUTHENTICATED, self._who(), AUTHENTICATED)
+
+    def _who(self) -> dict[str, Any]:
+        content = {"api_key": self.apiKey, "categories": ["fill_added", "balance_updated"]}
+        return {"op": "auth_api", "content": content, "id": AUTHENTICATED}
 
     async def _watch_account(self, message_hash: str) -> Any:
         await self.load_markets()
-        await self._authenticate()
-        return await self.watch(self._url(), message_hash, None, "authenticated")
+        await self.authenticate()
+        # The connection may have been made anew since: then this says again who we are.
+        return await self.watch(self._url(), message_hash, self._who(), AUTHENTICATED)
 
     async def watch_balance(self, params: Any = {}) -> Any:
-        return await self._watch_account("balance")
+        await self._watch_account("balance")
+        return self.balance
 
     async def watch_orders(self, symbol: Any = None, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
-        orders = await self._watch_account(await self._hash("orders", symbol))
-        return self.filter_by_symbol_since_limit(orders, symbol, since, limit, True)
+        return await self._watch_rows("orders", symbol, since, limit)
 
     async def watch_my_trades(self, symbol: Any = None, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
-        trades = await self._watch_account(await self._hash("fills", symbol))
-        return self.filter_by_symbol_since_limit(trades, symbol, since, limit, True)
+        return await self._watch_rows("fills", symbol, since, limit)
+
+    async def _watch_rows(self, kind: str, symbol: Any, since: Any, limit: Any) -> Any:
+        await self.load_markets()
+        if symbol is not None:
+            symbol = self.market(symbol)["symbol"]
+        rows = await self._watch_account(kind if symbol is None else f"{kind}:{symbol}")
+        return self.filter_by_symbol_since_limit(rows, symbol, since, self._new(rows, symbol, limit), True)
+
+    def _new(self, rows: Any, symbol: Any, limit: Any) -> Any:
+        """How many rows to give: by ccxt's `newUpdates` those that came since the last time, else up to the limit."""
+        return rows.getLimit(symbol, limit) if self.newUpdates else limit
 
     async def watch_positions(self, symbols: Any = None, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
         wanted = self.market_symbols(symbols)
+        changed = list(self.moved.values())
         while True:
-            changed = await self._watch_account("positions")
             found = [position for position in changed if wanted is None or position["symbol"] in wanted]
             if found:
+                for position in found:
+                    self.moved.pop(position["symbol"], None)
                 return found
-
-    async def _hash(self, kind: str, symbol: Any) -> str:
-        await self.load_markets()
-        return kind if symbol is None else f"{kind}:{self.market(symbol)['symbol']}"
+            changed = await self._watch_account("positions")
 
     # --- what comes
 
@@ -120,30 +144,35 @@ class evermark(rest):
             "ohlcv": self._heard_candle,
             "fill_added": self._heard_fill,
             "balance_updated": self._heard_balance,
-            "position_updated": self._heard_position,
-            "position_closed": self._heard_position,
         }
         if category == "error":
             self._heard_error(client, message)
         elif category == "authenticated":
-            client.resolve(True, "authenticated")
+            client.resolve(True, AUTHENTICATED)
+        elif category.startswith("position_"):
+            self._heard_position(client, market, {**message["result"], "time": message["time"]})
         elif category in handlers:
             handlers[category](client, market, message["result"])
         elif category.startswith(("order_", "trigger_")):
             self._heard_order(client, market, message["result"]["order"])
 
     def _heard_error(self, client: Any, message: Any) -> None:
-        words = f"{self.id} {message['msg']}"
-        if message.get("op") == "auth_api" or message["code"] in (401, 403):
-            client.subscriptions.pop("authenticated", None)
-            client.reject(AuthenticationError(words), "authenticated")
+        words, topic = f"{self.id} {message['msg']}", message.get("id")
+        if topic == AUTHENTICATED or message["code"] in (401, 403):
+            # Of no use to whoever waits for the account; those who watch a market have nothing to do with it.
+            private = [name for name in client.futures if name not in client.subscriptions or name == AUTHENTICATED]
+            client.subscriptions.pop(AUTHENTICATED, None)
+            for name in private:
+                client.reject(AuthenticationError(words), name)
+        elif topic in client.subscriptions:
+            del client.subscriptions[topic]
+            client.reject(ExchangeError(words), topic)
         else:
             client.reject(ExchangeError(words))
 
     def _heard_ticker(self, client: Any, market: Any, ticker: Any) -> None:
-        parsed = self.parse_ticker(ticker, market)
-        self.tickers[market["symbol"]] = parsed
-        client.resolve(parsed, f"ticker:{market['id']}")
+        self.tickers[market["symbol"]] = self.parse_ticker(ticker, market)
+        client.resolve(self.tickers[market["symbol"]], f"{market['id']}:ticker")
 
     def _heard_book(self, client: Any, market: Any, told: Any) -> None:
         symbol = market["symbol"]
@@ -166,7 +195,7 @@ class evermark(rest):
         if self._checksum(book, market) != told["checksum"]:
             self._lose_book(client, market, "the checksum is another one")
             return
-        client.resolve(book, f"book:{market['id']}")
+        client.resolve(book, f"{market['id']}:book")
 
     def _levels(self, told: Any) -> dict[str, Any]:
         return {side: [[level["price"], level["qty"]] for level in told[side]] for side in ("bids", "asks")}
@@ -185,20 +214,21 @@ class evermark(rest):
     def _lose_book(self, client: Any, market: Any, why: str) -> None:
         """Who watches gets an error; the next watch subscribes again and gets a snapshot."""
         self.orderbooks.pop(market["symbol"], None)
-        client.subscriptions.pop(f"{market['id']}:book", None)
-        client.reject(ChecksumError(f"{self.id} {market['symbol']}: {why}"), f"book:{market['id']}")
+        topic = f"{market['id']}:book"
+        client.subscriptions.pop(topic, None)
+        client.reject(ChecksumError(f"{self.id} {market['symbol']}: {why}"), topic)
 
     def _heard_trade(self, client: Any, market: Any, trade: Any) -> None:
         kept = self.trades.setdefault(market["symbol"], ArrayCache(KEPT))
         kept.append(self.parse_trade(trade, market))
-        client.resolve(kept, f"match:{market['id']}")
+        client.resolve(kept, f"{market['id']}:match")
 
     def _heard_candle(self, client: Any, market: Any, result: Any) -> None:
         candle = result["ohlcv"]
         by_interval = self.ohlcvs.setdefault(market["symbol"], {})
         kept = by_interval.setdefault(candle["interval"], ArrayCacheByTimestamp(KEPT))
         kept.append(self.parse_ohlcv(candle, market))
-        client.resolve(kept, f"ohlcv:{market['id']}:{candle['interval']}")
+        client.resolve(kept, f"{market['id']}:ohlcv:{candle['interval']}")
 
     def _heard_order(self, client: Any, market: Any, order: Any) -> None:
         if self.orders is None:
@@ -228,4 +258,5 @@ class evermark(rest):
             self.positions = ArrayCacheBySymbolBySide()
         parsed = self.parse_position(position, market)
         self.positions.append(parsed)
-        client.resolve([parsed], "positions")
+        self.moved[parsed["symbol"]] = parsed
+        client.resolve(list(self.moved.values()), "positions")

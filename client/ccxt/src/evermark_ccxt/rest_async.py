@@ -1,12 +1,15 @@
 """Evermark over REST, for coroutines."""
 
-from typing import Any
+from typing import Any, Final
 
 from ccxt.async_support.base.exchange import Exchange
-from ccxt.base.errors import ArgumentsRequired
+from ccxt.base.errors import ArgumentsRequired, BadRequest, BadSymbol
 
 from evermark_ccxt.describe import ImplicitAPI
 from evermark_ccxt.parsing import Parsing
+
+ROWS: Final = 1000
+"""Of a list, in one answer."""
 
 
 class evermark(Parsing, ImplicitAPI, Exchange):
@@ -24,6 +27,48 @@ class evermark(Parsing, ImplicitAPI, Exchange):
 
     async def _post(self, path: str, **params: Any) -> Any:
         return await self._result(path, "private", "POST", params)
+
+    async def _list(self, path: str, api: str, since: Any, limit: Any, params: dict[str, Any], **request: Any) -> Any:
+        """Rows of a list: the latest, or from `since` on the first, as ccxt has it."""
+        until = self.safe_integer(params, "until")
+        request |= self.omit(params, ["until"])
+        if since is None:
+            limit = None if limit is None else min(limit, ROWS)
+            return await self._result(path, api, "GET", {**request, "end": until, "limit": limit})
+        return await self._first(path, api, int(since), until, limit or ROWS, request)
+
+    async def _first(
+        self, path: str, api: str, start: int, end: int | None, wanted: int, request: dict[str, Any]
+    ) -> Any:
+        """The first rows from a time on. The exchange gives the latest of a span, so the span is halved until it gives all."""
+        found: list[Any] = []
+        last = end
+        while len(found) < wanted:
+            rows = await self._result(path, api, "GET", {**request, "start": start, "end": end, "limit": ROWS})
+            if len(rows) == ROWS:
+                # What came after the first question is left to the next one.
+                newest = int(rows[0]["time"])
+                last = newest if last is None else last
+                if newest > start:
+                    end = start + (min(int(rows[-1]["time"]), newest - 1) - start) // 2
+                    continue
+                rows += await self._same_time(path, api, rows[-1], request)
+            found += reversed(rows)
+            if end is None or last is None or end >= last:
+                break
+            start, end = end + 1, min(last, end + 2 * (end - start + 1))
+        return found[:wanted]
+
+    async def _same_time(self, path: str, api: str, row: Any, request: dict[str, Any]) -> Any:
+        """The rows of a row's very millisecond that come behind it: more than one answer holds."""
+        found: list[Any] = []
+        span = {**request, "start": row["time"], "end": row["time"], "limit": ROWS}
+        while True:
+            rows = await self._result(path, api, "GET", {**span, "before": row["id"]})
+            found += rows
+            if len(rows) < ROWS or rows[-1]["id"] == row["id"]:
+                return found
+            row = rows[-1]
 
     # --- markets
 
@@ -59,13 +104,13 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     async def fetch_order_book(self, symbol: str, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)
-        depth = await self._get("depth", pair=market["id"], limit=limit)
+        depth = await self._get("depth", pair=market["id"], limit=None if limit is None else min(limit, ROWS))
         return self.parse_order_book(depth, market["symbol"], None, "bids", "asks", "price", "qty")
 
     async def fetch_trades(self, symbol: str, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)
-        trades = await self._get("trades", **self.page(market, since, limit, params))
+        trades = await self._list("trades", "public", since, limit, params, pair=market["id"])
         return self.parse_trades(trades, market, since, limit)
 
     async def fetch_ohlcv(
@@ -73,14 +118,24 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     ) -> Any:
         await self.load_markets()
         market = self.market(symbol)
-        request = self.page(market, since, limit, self.omit(params, ["price"]))
-        request["interval"] = self.timeframes[timeframe]
-        request["basis"] = self.safe_string(params, "price")
+        interval = self.safe_string(self.timeframes, timeframe)
+        if interval is None:
+            raise BadRequest(f"{self.id} fetchOHLCV() has {', '.join(self.timeframes)}")
+        request = {
+            "pair": market["id"],
+            "interval": interval,
+            "basis": self.safe_string(params, "price"),
+            "start": since,
+            "end": self.safe_integer(params, "until"),
+            "limit": None if limit is None else min(limit, ROWS),
+        }
         return self.parse_ohlcvs(await self._get("ohlcv", **request), market, timeframe, since, limit)
 
     async def fetch_funding_rate(self, symbol: str, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)
+        if not market["swap"]:
+            raise BadSymbol(f"{self.id} {symbol} has no funding")
         return self.parse_funding_rate((await self._get("ticker", pair=market["id"]))[market["id"]], market)
 
     async def fetch_funding_rates(self, symbols: Any = None, params: Any = {}) -> Any:
@@ -100,7 +155,7 @@ class evermark(Parsing, ImplicitAPI, Exchange):
             raise ArgumentsRequired(f"{self.id} fetchFundingRateHistory() needs a symbol")
         await self.load_markets()
         market = self.market(symbol)
-        rows = await self._get("funding", **self.page(market, since, limit, params))
+        rows = await self._list("funding", "public", since, limit, params, pair=market["id"])
         rates = self.sort_by([self.parse_funding_rate_history(row, market) for row in rows], "timestamp")
         return self.filter_by_symbol_since_limit(rates, market["symbol"], since, limit)
 
@@ -147,6 +202,8 @@ class evermark(Parsing, ImplicitAPI, Exchange):
         await self.load_markets()
         await self._margin_mode()
         market = self.market(symbol)
+        if market["spot"]:
+            raise BadSymbol(f"{self.id} {symbol} is spot and has no positions")
         return self.parse_position(await self._read("position", pair=market["id"]), market)
 
     async def fetch_margin_mode(self, symbol: str, params: Any = {}) -> Any:
@@ -156,6 +213,7 @@ class evermark(Parsing, ImplicitAPI, Exchange):
 
     async def set_margin_mode(self, margin_mode: str, symbol: Any = None, params: Any = {}) -> Any:
         """Of the whole account: Evermark has one mode for all markets."""
+        margin_mode = margin_mode.lower()
         if await self._margin_mode() == margin_mode:
             return {"margin_mode": margin_mode.upper()}
         answer = await self._post("auth/margin_mode", margin_mode=margin_mode.upper())
@@ -196,7 +254,7 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     async def fetch_my_trades(self, symbol: Any = None, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
         market = None if symbol is None else self.market(symbol)
-        fills = await self._read("fills", **self.page(market, since, limit, params))
+        fills = await self._list("fills", "private", since, limit, params, **self.pair(market))
         return self.parse_trades(fills, market, since, limit)
 
     async def fetch_funding_history(
@@ -204,7 +262,7 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     ) -> Any:
         await self.load_markets()
         market = None if symbol is None else self.market(symbol)
-        payments = await self._read("v1/funding_payments", **self.page(market, since, limit, params))
+        payments = await self._list("v1/funding_payments", "private", since, limit, params, **self.pair(market))
         return self.parse_incomes(payments, market, since, limit)
 
     # --- orders
@@ -328,7 +386,7 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     async def _orders(self, path: str, symbol: Any, since: Any, limit: Any, params: Any) -> Any:
         await self.load_markets()
         market = None if symbol is None else self.market(symbol)
-        rows = await self._read(path, **self.page(market, since, limit, params))
+        rows = await self._list(path, "private", since, limit, params, **self.pair(market))
         return self.parse_orders(rows, market, since, limit)
 
     # --- money in and out
@@ -342,8 +400,8 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     async def _transactions(self, path: str, code: Any, since: Any, limit: Any, params: Any) -> Any:
         await self.load_markets()
         currency = None if code is None else self.currency(code)
-        request = self.omit(self.page(None, since, limit, params), ["pair"])
-        rows = await self._read(path, asset=None if currency is None else currency["id"], **request)
+        asset = None if currency is None else currency["id"]
+        rows = await self._list(path, "private", since, limit, params, asset=asset)
         return self.parse_transactions(rows, currency, since, limit)
 
     async def withdraw(self, code: str, amount: Any, address: str, tag: Any = None, params: Any = {}) -> Any:
