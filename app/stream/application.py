@@ -280,7 +280,7 @@ class Application:
     def _status(self, client: Client, _told: Told) -> None:
         result = {
             "time": self._desk.clock(),
-            "seq": self._desk.sequencer.seq,
+            "seq": self.hub.place(),
             "authenticated": client.key is not None,
             "subscriptions": len(client.topics),
         }

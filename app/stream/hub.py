@@ -199,13 +199,18 @@ class Hub:
 
     def attach(self, client: Client, key: Key) -> None:
         """Tell a client of an account from now on."""
-        self._tell_accounts()  # what was before is for those who were there
+        seq = self.place()  # what was before is for those who were there
         self.detach(client)
         client.key = key
         self._watchers.setdefault(key.account_id, {})[client] = None
-        self.ring.join(key.account_id, self._desk.sequencer.seq)
+        self.ring.join(key.account_id, seq)
         self.add_extras(client, frozenset())
         self._is_awake = True
+
+    def place(self) -> int:
+        """The last command, when accounts were told of all up to it: what is said from now on comes behind it."""
+        self._tell_accounts()
+        return self._desk.sequencer.seq
 
     def detach(self, client: Client) -> None:
         """Tell a client of its account no more."""

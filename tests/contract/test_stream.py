@@ -525,6 +525,36 @@ def test_a_client_resumes_where_it_was(venue: Venue, sam: Client) -> None:
             assert fourth.hear("order_added")["result"]["order"]["price"] == 58_004
 
 
+@pytest.mark.spec("STREAM-054")
+def test_the_seq_of_a_status_is_a_place_to_come_back_behind(venue: Venue, listener: Listener) -> None:
+    """Also when it is asked for while commands are on their way: nothing that is told later belongs before it."""
+    client = venue.client("asker")
+    listener.ask("auth", credentials(venue, client))
+    with listening(venue.url) as watcher:
+        watcher.ask("auth_api", client.api_key)
+        for number in range(400):
+            order = {"pair": PAIR, "side": "BUY", "qty": 0.001, "price": 58_000, "time_in_force": "IOC"}
+            listener.say("order", order, id=number)
+            watcher.say("status")
+            if number % 50 == 49:
+                while listener.hear("response")["id"] != number:
+                    pass
+        for _ in range(400):
+            watcher.hear("ok")
+        watcher.rest()
+        told = watcher.heard[1:]
+    asked_seq = 0
+    for message in told:
+        if message["category"] == "ok":
+            asked_seq = message["result"]["seq"]
+        else:
+            assert message["seq"] > asked_seq, message
+    assert len([message for message in told if message["category"] == "order_cancelled"]) == 400
+    with listening(venue.url) as back:
+        back.ask("auth_api", {"api_key": client.api_key, "since": asked_seq})
+        assert back.rest() == [message for message in told if message.get("seq", 0) > asked_seq]
+
+
 @pytest.mark.spec("STREAM-050")
 def test_notices_make_no_gap(venue: Venue) -> None:
     """They stand in a list of their own: who asks for them resumes what the account was told all the same."""

@@ -148,7 +148,7 @@ class Reconnected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Missed(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages of the account are gone for good; from `from_seq` on all come. Read the account anew."""
+    """Messages of the account are gone for good; behind `from_seq` all were still there. Read the account anew."""
 
     from_seq: int
 

@@ -144,6 +144,8 @@ class Session:
         self._place: tuple[int, int | None] | None = None
         self._told_seq: int | None = None
         """Behind which command all messages came, before there was one."""
+        self._entered_seq = 0
+        """Behind which command this connection's messages come, if none is told again."""
         self.to_say: list[str] = []
         """What the last message made it necessary to say."""
 
@@ -217,7 +219,7 @@ class Session:
         said = _envelope(whole)
         if said.category == "error" and said.code == GAP:
             from_seq = _place(said.result).from_seq
-            self._place, self._told_seq = None, max(0, from_seq - 1)
+            self._place, self._told_seq = None, self._entered_seq or from_seq
             return Missed(from_seq=from_seq)
         if said.category == "response" or (said.category == "error" and isinstance(said.id, int)):
             return self._reply(said, whole)
@@ -237,8 +239,10 @@ class Session:
         return Reply(said.id, said.code, bytes(said.result), whole)
 
     def _answered(self, said: _Envelope, whole: bytes) -> Reply | None:
-        if said.category == "authenticated" and self._told_seq is None:
-            self._told_seq = _place(said.result).seq
+        if said.category == "authenticated":
+            self._entered_seq = _place(said.result).seq
+            if self._told_seq is None:
+                self._told_seq = self._entered_seq
         return Reply(self._control.popleft(), said.code, bytes(said.result), whole) if self._control else None
 
     def _private(self, said: _Envelope, seq: int, index: int, time: int) -> Event | None:

@@ -80,9 +80,23 @@ def test_a_gap_is_told_and_gone_on_from() -> None:
         )
     )
     assert missed == Missed(from_seq=5)
-    assert said(session)[0]["content"] == {"api_key": "key", "since": 4}
+    assert said(session)[0]["content"] == {"api_key": "key", "since": 5}
     # The exchange restored an earlier state: its numbers begin anew, and none is taken for an old one.
     assert isinstance(session.hear(order_message(6, 0)), OrderChanged)
+
+
+@pytest.mark.spec("CLT-042")
+def test_a_gap_is_told_once() -> None:
+    """What the account is read for anew is not asked for again: the next connection goes on from where this one began."""
+    session = Session("key")
+    session.opening()
+    session.hear(message("authenticated", {"seq": 40}))
+    session.hear(order_message(41, 0))
+    session.opening()
+    session.hear(message("authenticated", {"seq": 90}))
+    gap = {"category": "error", "code": 410, "msg": "", "pair": None, "result": {"reject": "GAP", "from_seq": 70}}
+    assert session.hear(json.dumps(gap)) == Missed(from_seq=70)
+    assert said(session)[0]["content"] == {"api_key": "key", "since": 90}
 
 
 def test_subscriptions_are_said_again_with_each_connection() -> None:
