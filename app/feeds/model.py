@@ -56,11 +56,12 @@ class ModelFeed:
         second = time_ms // 1_000
         if second <= self._second:
             return []
-        self._second = second
         exchange = self._exchange()
         options = option_views(exchange)
         derived = derived_indices(exchange)
         variances = self._variances(exchange, underlying_ids(options, derived), time_ms)
+        if variances:  # a second without a fresh index may still get one
+            self._second = second
         computed: list[Computed] = [*self._derived.observe(derived, options, variances, time_ms)]
         models = self._models.make(options, variances, time_ms)
         for at in range(0, len(models), OPTION_MODELS_MAX):

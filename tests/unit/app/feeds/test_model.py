@@ -141,6 +141,19 @@ def test_a_second_is_computed_once() -> None:
     assert house.feed.take(house.time_ms + 1_000)
 
 
+def test_a_second_whose_index_comes_late_is_computed_when_it_has_come() -> None:
+    """MOD-050."""
+    house = House()
+    house.ring()
+    house.give_strikes()
+    house.ring()
+    assert models_of(house.ring(0, after_ms=60_000)) is None
+    house.do(UpdateIndexPrice(INDEX, 1, 60_000_00, house.time_ms))
+    house.do(Tick())
+    assert models_of([*house.feed.take(house.time_ms)]) is not None
+    assert house.feed.take(house.time_ms) == []
+
+
 def test_the_exchange_takes_them() -> None:
     """MOD-059."""
     house = House()
