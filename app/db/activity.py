@@ -1,17 +1,15 @@
 """When an account last did what: made of a batch of rows, for the database and for reads of what it does not have yet."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from app.db.connect import Connection
+from app.db.pending import Pending
 from app.db.rows import Activity, StoredOrder
 from engine.order import OrderStatus
 from exchange.events import Cause
-
-if TYPE_CHECKING:
-    from app.db.projector import Pending
 
 DEPOSIT: Final = Cause.DEPOSIT.value
 WITHDRAWAL: Final = Cause.WITHDRAWAL.value
@@ -24,14 +22,14 @@ _UPSERT: Final = (
 )
 
 
-async def write(connection: Connection, batch: "Pending") -> None:
+async def write(connection: Connection, batch: Pending) -> None:
     """Write what the accounts of a batch did last."""
     rows = [msgspec.structs.astuple(row) for row in activities(batch).values()]
     if rows:
         await connection.execute(_UPSERT, *[list(column) for column in zip(*rows, strict=True)])
 
 
-def activities(batch: "Pending", account_id: int | None = None) -> dict[int, Activity]:
+def activities(batch: Pending, account_id: int | None = None) -> dict[int, Activity]:
     """What the accounts of a batch did last, by account; or one of them only. Cost: O(rows)."""
     opened, fills, ledger = batch.opened, batch.fills, batch.ledger
     orders: Iterable[StoredOrder] = batch.orders.values()

@@ -1,50 +1,43 @@
 """Writes what happened into tables, behind the journal, exactly once.
 
 The checkpoint moves in the transaction that writes the rows, and only from where this projector left it. What is not
-written yet stays here, readable; `is_full` tells the sequencer to wait before it grows without end.
+written yet stays here, readable; `gate` lets the sequencer wait before it grows without end.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Final, final
 
 import asyncpg
 import msgspec
 
 from app.candles import kept_from
-from app.db import activity, candle_rows, payment_rows, position_rows
+from app.db import activity, candle_rows, order_rows, payment_rows, position_rows
 from app.db.connect import Connection, connect
+from app.db.copying import ESCAPES, chunks
 from app.db.liquidation_rows import STEPS, slice_row, step_row
 from app.db.payment_rows import PAYMENTS, OpenPayments
+from app.db.pending import Pending
 from app.db.position_rows import Positions
 from app.db.rows import (
     Basis,
-    Candle,
-    HeldPosition,
     LedgerEntry,
     LiquidationStep,
-    StoredDeposit,
     StoredFill,
     StoredFunding,
-    StoredLiquidation,
     StoredOrder,
     StoredPayment,
-    StoredPosition,
     StoredTrade,
-    StoredWithdrawal,
 )
 from app.db.tables import PROJECTIONS
 from app.faults import ProjectionConflict
 from app.journal import UNREACHABLE
 from app.statistics import Statistics
-from engine.order import OrderStatus, Side
-from exchange.commands import Command, PlaceOrder
+from exchange.commands import Command
 from exchange.events import (
     AccountOpened,
     BalanceChanged,
-    CancelReason,
     DepositRecorded,
     DepositSettled,
     Event,
@@ -54,16 +47,11 @@ from exchange.events import (
     MarkPriceChanged,
     OptionIndexChanged,
     OrderAccepted,
-    OrderAmended,
-    OrderCancelled,
-    OrderReduced,
-    OrderTriggered,
     PositionChanged,
     PositionDeleveraged,
     PositionTakenOver,
     Traded,
 )
-from exchange.rejects import Reject
 
 NAME: Final = "main"
 LAST: Final = Basis.LAST.value
@@ -75,56 +63,20 @@ _BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _CHECKPOINT: Final = "SELECT seq FROM projector WHERE name = $1"
 _MOVE: Final = "UPDATE projector SET seq = $1, time_ms = $2 WHERE name = $3 AND seq = $4"
-# Rows travel as text: that costs a quarter of what asyncpg needs to make binary numerics of our integers.
-_CHUNK_ROWS: Final = 500
 _TRADE: Final = "\t".join(["%d"] * 8 + ["%s"])
 _FILL: Final = "\t".join(["%d"] * 4 + ["%s"] + ["%d"] * 8 + ["%s"])
 _ENTRY: Final = "\t".join(["%d"] * 11 + ["%s"])
-_ORDER: Final = "\t".join(["%d"] * 10 + ["%s"] * 2 + ["%d"] * 3 + ["%s", "\\\\x%s", "%s", "%s"])
 _FUNDING: Final = "\t".join(["%d"] * 11)
 _PAYMENT: Final = "\t".join(["%d"] * 7)
 _LIQUIDATION: Final = "\t".join(["%d"] * 11)
-_ORDER_COLUMNS: Final = (
-    "order_id",
-    "account_id",
-    "market_id",
-    "side",
-    "status",
-    "price",
-    "qty",
-    "leaves",
-    "filled",
-    "trigger_price",
-    "cancel_reason",
-    "reject",
-    "created_ms",
-    "updated_ms",
-    "updated_seq",
-    "client_order_id",
-    "request",
-    "is_liquidation",
-    "is_trigger",
-)
-_MAKE_ORDERS_IN: Final = "CREATE TEMP TABLE IF NOT EXISTS orders_in (LIKE orders) ON COMMIT DELETE ROWS"
-_UPSERT_ORDERS: Final = (
-    "INSERT INTO orders SELECT * FROM orders_in ON CONFLICT (order_id) DO UPDATE SET (status, price, qty, leaves, filled,"
-    " trigger_price, cancel_reason, reject, request, updated_ms, updated_seq) = (excluded.status, excluded.price,"
-    " excluded.qty, excluded.leaves, excluded.filled, excluded.trigger_price, excluded.cancel_reason, excluded.reject,"
-    " excluded.request, excluded.updated_ms, excluded.updated_seq)"
-)
 # What no retry mends: the rows themselves are wrong, or somebody else's stand there.
 _HOPELESS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
-_ESCAPES: Final = str.maketrans(
-    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\ufffd"}  # PostgreSQL has no zero character
-)
-
-_CHANGES: Final = (OrderCancelled, OrderReduced, OrderAmended, OrderTriggered)
 _WRITTEN: Final = frozenset(
     {
         Traded,
         BalanceChanged,
         OrderAccepted,
-        *_CHANGES,
+        *order_rows.CHANGES,
         MarkPriceChanged,
         IndexPriceChanged,
         OptionIndexChanged,
@@ -138,54 +90,6 @@ _WRITTEN: Final = frozenset(
 )
 
 _log = logging.getLogger(__name__)
-_encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(PlaceOrder)
-
-
-@final
-class Pending:
-    """What was told and is not written: rows, up to and with `seq`."""
-
-    __slots__ = (
-        "candles",
-        "deposits",
-        "fills",
-        "forget_ms",
-        "funding",
-        "held",
-        "ledger",
-        "liquidations",
-        "number",
-        "opened",
-        "orders",
-        "payments",
-        "positions",
-        "rows",
-        "seq",
-        "time_ms",
-        "trades",
-        "withdrawals",
-    )
-
-    def __init__(self, number: int = 0) -> None:
-        self.number = number
-        self.seq = 0
-        self.time_ms = 0
-        self.forget_ms = 0
-        self.rows = 0
-        self.orders: dict[int, StoredOrder] = {}
-        self.trades: list[StoredTrade] = []
-        self.fills: list[StoredFill] = []
-        self.ledger: list[LedgerEntry] = []
-        self.candles: list[Candle] = []
-        self.funding: list[StoredFunding] = []
-        self.payments: list[StoredPayment] = []
-        self.liquidations: list[StoredLiquidation] = []
-        self.deposits: dict[int, StoredDeposit] = {}
-        self.withdrawals: dict[int, StoredWithdrawal] = {}
-        self.held: dict[tuple[int, int], HeldPosition] = {}
-        self.positions: list[StoredPosition] = []
-        self.opened: dict[int, int] = {}
 
 
 @final
@@ -225,7 +129,7 @@ class Projector:
         assert row is not None
         self.seq = self._gathering.seq = row["seq"]
         for found in await connection.fetch("SELECT * FROM orders WHERE status IN (0, 3)"):
-            order = order_from(dict(found))
+            order = order_rows.from_row(dict(found))
             self._open_orders[order.order_id] = order
         await self._open_payments.load(connection)
         await self._positions.restore(connection)
@@ -303,7 +207,7 @@ class Projector:
                 positions.change(seq, index, time_ms, event, batch.held, batch.positions)
             elif isinstance(event, OrderAccepted):
                 self._accept(batch, seq, time_ms, event)
-            elif isinstance(event, _CHANGES):
+            elif isinstance(event, order_rows.CHANGES):
                 self._change(batch, seq, time_ms, event)
             elif isinstance(event, MarkPriceChanged):
                 self._price(batch, MARK, event.market_id, time_ms, event.price)
@@ -340,50 +244,14 @@ class Projector:
             batch.withdrawals[event.withdrawal_id] = self._open_payments.withdrawal(event, seq, time_ms)
 
     def _accept(self, batch: Pending, seq: int, time_ms: int, event: OrderAccepted) -> None:
-        request = event.request
-        order = StoredOrder(
-            event.order_id,
-            request.account_id,
-            request.market_id,
-            request.side,
-            event.status,
-            event.price,
-            event.qty,
-            event.qty,
-            0,
-            request.trigger_price,
-            None,
-            None,
-            request,
-            time_ms,
-            time_ms,
-            seq,
-            event.is_liquidation,
-        )
+        order = order_rows.accepted(event, seq, time_ms)
         self._open_orders[event.order_id] = batch.orders[event.order_id] = order
 
-    def _change(
-        self,
-        batch: Pending,
-        seq: int,
-        time_ms: int,
-        event: OrderCancelled | OrderReduced | OrderAmended | OrderTriggered,
-    ) -> None:
+    def _change(self, batch: Pending, seq: int, time_ms: int, event: order_rows.ChangeEvent) -> None:
         order = self._touch(batch, event.order_id, seq, time_ms)
-        if isinstance(event, OrderCancelled):
-            order.leaves = event.leaves
-            order.status = OrderStatus.CANCELLED
-            order.cancel_reason = event.reason
-            order.reject = event.reject
+        order_rows.change(order, event)
+        if not order.is_open:
             del self._open_orders[event.order_id]
-        elif isinstance(event, OrderReduced):
-            order.leaves = event.leaves
-            order.qty = order.filled + event.leaves
-        elif isinstance(event, OrderAmended):
-            order.amend(qty=event.qty, leaves=event.leaves, price=event.price, trigger_price=event.trigger_price)
-        else:
-            order.qty, order.leaves, order.price = order.filled + event.qty, event.qty, event.price
-            order.status = OrderStatus.ACTIVE
 
     def _trade(self, batch: Pending, seq: int, index: int, time_ms: int, event: Traded) -> None:
         market_id, trade_id, price, qty = event.market_id, event.trade_id, event.price, event.qty
@@ -429,10 +297,8 @@ class Projector:
                 )
             )
             order = self._touch(batch, order_id, seq, time_ms)
-            order.filled += qty
-            order.leaves = leaves
+            order_rows.fill(order, qty, leaves)
             if leaves == 0:
-                order.status = OrderStatus.COMPLETED
                 del self._open_orders[order_id]
         if is_liquidation:
             batch.liquidations.append(slice_row(seq, index, time_ms, event))
@@ -484,7 +350,7 @@ class Projector:
 
     async def _write_surely(self, batch: Pending) -> None:
         """Write a batch however often the database goes away. The checkpoint says whether it landed."""
-        orders = [_order_line(order) for order in batch.orders.values()]  # now: they change while we wait
+        orders = [order_rows.line(order) for order in batch.orders.values()]  # now: they change while we wait
         candles = candle_rows.columns_of(batch.candles) if batch.candles else []
         held = position_rows.columns(batch.held)
         attempt = 0
@@ -525,8 +391,8 @@ class Projector:
                     return
                 raise ProjectionConflict(f"The checkpoint is no longer at {self.seq}: something else writes.")
             if orders:
-                await connection.copy_to_table("orders_in", source=_chunks(orders), columns=_ORDER_COLUMNS)
-                await connection.execute(_UPSERT_ORDERS)
+                await connection.copy_to_table("orders_in", source=chunks(orders), columns=order_rows.COLUMNS)
+                await connection.execute(order_rows.UPSERT)
             if candles:
                 await connection.execute(candle_rows.UPSERT, *candles)
             if batch.forget_ms > self._kept_ms:
@@ -538,12 +404,12 @@ class Projector:
             astuple = msgspec.structs.astuple
             if batch.trades:
                 lines = [_TRADE % astuple(row) for row in batch.trades]
-                await connection.copy_to_table("trades", source=_chunks(lines))
+                await connection.copy_to_table("trades", source=chunks(lines))
                 lines = [_FILL % astuple(row) for row in batch.fills]
-                await connection.copy_to_table("fills", source=_chunks(lines))
+                await connection.copy_to_table("fills", source=chunks(lines))
             if batch.ledger:
                 lines = [_entry_line(row) for row in batch.ledger]
-                await connection.copy_to_table("ledger_entries", source=_chunks(lines))
+                await connection.copy_to_table("ledger_entries", source=chunks(lines))
             for table, form, rows in (
                 ("funding_settlements", _FUNDING, batch.funding),
                 ("funding_payments", _PAYMENT, batch.payments),
@@ -551,20 +417,13 @@ class Projector:
                 ("closed_positions", position_rows.LINE, batch.positions),
             ):
                 if rows:
-                    await connection.copy_to_table(table, source=_chunks([form % astuple(row) for row in rows]))
+                    await connection.copy_to_table(table, source=chunks([form % astuple(row) for row in rows]))
 
 
 async def _connected(url: str) -> Connection:
     connection = await connect(url, command_timeout_s=_TIMEOUT_S)
-    await connection.execute(_MAKE_ORDERS_IN)
+    await connection.execute(order_rows.MAKE_INCOMING)
     return connection
-
-
-async def _chunks(lines: list[str]) -> AsyncIterator[bytes]:
-    """Rows for COPY, giving way to orders between chunks."""
-    for start in range(0, len(lines), _CHUNK_ROWS):
-        yield "\n".join([*lines[start : start + _CHUNK_ROWS], ""]).encode()
-        await asyncio.sleep(0)
 
 
 async def reset(connection: Connection) -> None:
@@ -573,20 +432,6 @@ async def reset(connection: Connection) -> None:
     async with connection.transaction():
         await connection.execute(f"TRUNCATE {names}")
         await connection.execute("UPDATE projector SET seq = 0, time_ms = 0 WHERE name = $1", NAME)
-
-
-def order_from(row: dict[str, object]) -> StoredOrder:
-    """A row of the table orders."""
-    row = dict(row)
-    del row["client_order_id"], row["is_trigger"]  # stand in the request too
-    request, reason, reject = row["request"], row["cancel_reason"], row["reject"]
-    assert isinstance(request, bytes)
-    row["request"] = _decoder.decode(request)
-    row["side"] = Side(row["side"])
-    row["status"] = OrderStatus(row["status"])
-    row["cancel_reason"] = None if reason is None else CancelReason(reason)
-    row["reject"] = None if reject is None else Reject[str(reject)]
-    return StoredOrder(**row)  # type: ignore[arg-type]  # the table's columns are the fields
 
 
 def _entry(seq: int, index: int, time_ms: int, event: BalanceChanged) -> LedgerEntry:
@@ -624,30 +469,5 @@ def _settlement(seq: int, index: int, event: FundingSettled) -> StoredFunding:
 
 def _entry_line(entry: LedgerEntry) -> str:
     if entry.reference:
-        entry = msgspec.structs.replace(entry, reference=entry.reference.translate(_ESCAPES))
+        entry = msgspec.structs.replace(entry, reference=entry.reference.translate(ESCAPES))
     return _ENTRY % msgspec.structs.astuple(entry)
-
-
-def _order_line(order: StoredOrder) -> str:
-    request, reason, reject = order.request, order.cancel_reason, order.reject
-    return _ORDER % (
-        order.order_id,
-        order.account_id,
-        order.market_id,
-        order.side.value,
-        order.status.value,
-        order.price,
-        order.qty,
-        order.leaves,
-        order.filled,
-        order.trigger_price,
-        "\\N" if reason is None else reason.value,
-        "\\N" if reject is None else reject.name,
-        order.created_ms,
-        order.updated_ms,
-        order.updated_seq,
-        request.client_order_id.translate(_ESCAPES),
-        _encoder.encode(request).hex(),
-        order.is_liquidation,
-        order.is_trigger,
-    )

@@ -28,10 +28,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.functions import array_agg
 
 from app.candles import MINUTE_MS, SLOT_MS, grouped, open_of, tier_of
+from app.db import order_rows
 from app.db.activity import activities, later
 from app.db.candle_rows import candle_from
 from app.db.payment_rows import deposit_from, withdrawal_from
-from app.db.projector import Projector, order_from
+from app.db.projector import Projector
 from app.db.rows import (
     Activity,
     Basis,
@@ -111,7 +112,7 @@ class Queries:
         if not 0 < order_id <= BIGINT_MAX:
             return None
         rows = await self._rows(select(orders).where(orders.c.order_id == order_id, orders.c.account_id == account_id))
-        return order_from(rows[0]) if rows else None
+        return order_rows.from_row(rows[0]) if rows else None
 
     def recent_order(self, order_id: int) -> StoredOrder | None:
         """An order that is open, or that changed since the checkpoint, without a look into the database."""
@@ -135,7 +136,7 @@ class Queries:
             return max(found, key=lambda order: order.order_id)
         query = select(orders).where(orders.c.account_id == account_id, orders.c.client_order_id == client_order_id)
         rows = await self._rows(query.order_by(orders.c.order_id.desc()).limit(1))
-        return order_from(rows[0]) if rows else None
+        return order_rows.from_row(rows[0]) if rows else None
 
     async def orders(
         self,
@@ -169,7 +170,7 @@ class Queries:
         # Rows that memory knows better may fall out of the answer: ask for as many more.
         query = select(orders).where(and_(*where)).limit(limit + len(pending))
         rows = await self._rows(query.order_by(orders.c.updated_ms.desc(), orders.c.order_id.desc()))
-        found = [order_from(row) for row in rows if row["order_id"] not in pending]
+        found = [order_rows.from_row(row) for row in rows if row["order_id"] not in pending]
         found += [
             order
             for order in pending.values()
@@ -189,7 +190,7 @@ class Queries:
         missing = wanted - found.keys()
         if missing:
             query = select(orders).where(orders.c.account_id == account_id, orders.c.order_id.in_(missing))
-            found.update((row["order_id"], order_from(row).request) for row in await self._rows(query))
+            found.update((row["order_id"], order_rows.from_row(row).request) for row in await self._rows(query))
         return found
 
     async def fills(

@@ -9,6 +9,7 @@ from typing import Final, final
 
 import msgspec
 
+from app.db import order_rows
 from app.db.payment_rows import stored_deposit
 from app.db.rows import StoredOrder
 from app.stream import messages
@@ -38,9 +39,7 @@ from exchange.events import (
     FundingPaid,
     LossShared,
     OrderAccepted,
-    OrderAmended,
     OrderCancelled,
-    OrderReduced,
     OrderTriggered,
     PositionChanged,
     Traded,
@@ -106,7 +105,7 @@ class Teller:
                 self._trade(sheets, event, seq, time_ms, exchange)
             elif isinstance(event, OrderAccepted):
                 self._accept(sheets, event, seq, time_ms, exchange)
-            elif isinstance(event, OrderCancelled | OrderReduced | OrderAmended | OrderTriggered):
+            elif isinstance(event, order_rows.CHANGES):
                 self._change(sheets, event, seq, time_ms, exchange)
             elif isinstance(event, _POSITION_EVENTS):
                 if event.account_id in self._ring and event.market_id:
@@ -143,25 +142,7 @@ class Teller:
         request = event.request
         if request.account_id not in self._ring:
             return
-        order = self._orders[event.order_id] = StoredOrder(
-            event.order_id,
-            request.account_id,
-            request.market_id,
-            request.side,
-            event.status,
-            event.price,
-            event.qty,
-            event.qty,
-            0,
-            request.trigger_price,
-            None,
-            None,
-            request,
-            time_ms,
-            time_ms,
-            seq,
-            event.is_liquidation,
-        )
+        order = self._orders[event.order_id] = order_rows.accepted(event, seq, time_ms)
         is_trigger = event.status is OrderStatus.UNTRIGGERED
         category = messages.TRIGGER_ADDED if is_trigger else messages.ORDER_ADDED
         self._say(self._sheet(sheets, request.account_id, seq, time_ms), category, order, exchange)
@@ -169,7 +150,7 @@ class Teller:
     def _change(
         self,
         sheets: dict[int, Sheet],
-        event: OrderCancelled | OrderReduced | OrderAmended | OrderTriggered,
+        event: order_rows.ChangeEvent,
         seq: int,
         time_ms: int,
         exchange: Exchange,
@@ -177,22 +158,8 @@ class Teller:
         if event.account_id not in self._ring:
             return
         order = self._order(event.order_id, seq, time_ms)
-        category = messages.ORDER_AMENDED
-        if isinstance(event, OrderCancelled):
-            category = _category_of_end(event, order)
-            order.leaves = event.leaves
-            order.status = OrderStatus.CANCELLED
-            order.cancel_reason = event.reason
-            order.reject = event.reject
-        elif isinstance(event, OrderReduced):
-            order.leaves = event.leaves
-            order.qty = order.filled + event.leaves
-        elif isinstance(event, OrderAmended):
-            order.amend(qty=event.qty, leaves=event.leaves, price=event.price, trigger_price=event.trigger_price)
-        else:
-            category = messages.ORDER_TRIGGERED
-            order.qty, order.leaves, order.price = order.filled + event.qty, event.qty, event.price
-            order.status = OrderStatus.ACTIVE
+        category = _category_of(event, order)
+        order_rows.change(order, event)
         self._say(self._sheet(sheets, event.account_id, seq, time_ms), category, order, exchange)
         if order.status is OrderStatus.CANCELLED:
             del self._orders[event.order_id]
@@ -205,10 +172,8 @@ class Teller:
             if account_id not in self._ring:
                 continue
             order = self._order(order_id, seq, time_ms)
-            order.filled += event.qty
-            order.leaves = leaves
+            order_rows.fill(order, event.qty, leaves)
             if leaves == 0:
-                order.status = OrderStatus.COMPLETED
                 del self._orders[order_id]
             pair = self._pairs.of(event.market_id)
             fill = fill_of_trade(event, is_maker, pair, order.request, time_ms)
@@ -298,7 +263,10 @@ class Teller:
         }
 
 
-def _category_of_end(event: OrderCancelled, order: StoredOrder) -> str:
+def _category_of(event: order_rows.ChangeEvent, order: StoredOrder) -> str:
+    """What a change is called. `order` is as it was before."""
+    if not isinstance(event, OrderCancelled):
+        return messages.ORDER_TRIGGERED if isinstance(event, OrderTriggered) else messages.ORDER_AMENDED
     if event.reason is CancelReason.TRIGGER_REFUSED:
         return messages.TRIGGER_FAILED
     if order.status is OrderStatus.UNTRIGGERED:
