@@ -1,12 +1,15 @@
-"""Codes by mail: six digits for one person and one purpose, soon over, and only so many guesses."""
+"""Codes by mail: for one person and one purpose, soon over. Six digits, and only so many guesses, where somebody is logged in; too long to be
+guessed where anybody may try: there a limit of guesses would let strangers use up the owner's code.
+"""
 
 import hmac
 import secrets
+from base64 import b32encode
 from enum import Enum
 from typing import Final, final
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, and_, delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.clock import Clock
 from app.db.tables import mail_codes
@@ -15,6 +18,9 @@ from app.people.refusals import Refusal, Refused
 from app.rate import Bucket, Table, fill_ms
 
 DIGITS: Final = 6
+LONG_BYTES: Final = 10
+LONG_GROUP: Final = 4
+"""A long code is shown in groups of so many letters."""
 LIFETIME_MS: Final = 900_000
 ATTEMPTS_MAX: Final = 5
 KEPT_MS: Final = 86_400_000
@@ -40,6 +46,21 @@ BEWARE: Final = "If this was not you, change your password and end your other se
 def make_code() -> str:
     """A fresh code."""
     return f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+
+
+def make_long_code() -> str:
+    """A fresh code of 80 random bits: 16 letters and digits."""
+    return b32encode(secrets.token_bytes(LONG_BYTES)).decode().lower()
+
+
+def in_groups(code: str) -> str:
+    """A long code as people read it."""
+    return "-".join(code[start : start + LONG_GROUP] for start in range(0, len(code), LONG_GROUP))
+
+
+def as_made(code: str) -> str:
+    """A long code as it was made, of what somebody typed."""
+    return code.strip().lower().replace("-", "").replace(" ", "")
 
 
 def buckets(per_hour: int) -> Table[Bucket]:
@@ -78,10 +99,12 @@ class Codes:
         if not self._mailer.is_open:
             raise Refused(Refusal.NO_MAIL)
         now_ms = self._clock()
-        wait_ms = self._buckets.find(owner_id, now_ms).take(now_ms)
+        # One for each purpose: a stranger may ask for some of them, and must not use up the others.
+        wait_ms = self._buckets.find(f"{owner_id} {purpose.value}", now_ms).take(now_ms)
         if wait_ms:
             raise Refused(Refusal.TOO_OFTEN, retry_s=wait_ms / 1000)
-        code, code_id = make_code(), secrets.token_hex(16)
+        code = make_long_code() if purpose is Purpose.RESET else make_code()
+        code_id = secrets.token_hex(16)
         async with self._engine.begin() as connection:
             await connection.execute(
                 update(mail_codes).where(self._open(owner_id, purpose, subject)).values(used_ms=now_ms)
@@ -99,16 +122,21 @@ class Codes:
                 )
             )
         minutes = LIFETIME_MS // 60_000
-        text = f"{words}\n\nCode: {code}\n\nIt is good once, for {minutes} minutes. {BEWARE}".strip()
+        shown = in_groups(code) if purpose is Purpose.RESET else code
+        text = f"{words}\n\nCode: {shown}\n\nIt is good once, for {minutes} minutes. {BEWARE}".strip()
         self._mailer.post(Mail(email, SUBJECTS[purpose], text))
 
     async def take(self, owner_id: int, purpose: Purpose, code: str, subject: str = "") -> None:
         """Take a code, once. A guess counts before it is looked at. Raises: Refused."""
         now_ms = self._clock()
         is_open = and_(self._open(owner_id, purpose, subject), mail_codes.c.expires_ms > now_ms)
+        if purpose is Purpose.RESET:
+            code = as_made(code)
+        else:
+            is_open = and_(is_open, mail_codes.c.attempts < ATTEMPTS_MAX)
         guess = (
             update(mail_codes)
-            .where(is_open, mail_codes.c.attempts < ATTEMPTS_MAX)
+            .where(is_open)
             .values(attempts=mail_codes.c.attempts + 1)
             .returning(mail_codes.c.code_id, mail_codes.c.code_hash)
         )
@@ -123,12 +151,11 @@ class Codes:
                     return
         raise Refused(Refusal.BAD_CODE, "code")
 
-    async def is_sent(self, owner_id: int, purpose: Purpose, subject: str) -> bool:
-        """Whether a code was ever made for this."""
-        mine = (mail_codes.c.owner_id == owner_id) & (mail_codes.c.purpose == purpose.value)
-        query = select(mail_codes.c.code_id).where(mine, mail_codes.c.subject == subject).limit(1)
-        async with self._engine.connect() as connection:
-            return (await connection.execute(query)).first() is not None
+    async def void(self, connection: AsyncConnection, owner_id: int) -> None:
+        """Let all codes of a person count no more."""
+        table = mail_codes.c
+        mine = (table.owner_id == owner_id) & table.used_ms.is_(None)
+        await connection.execute(update(mail_codes).where(mine).values(used_ms=self._clock()))
 
     def _open(self, owner_id: int, purpose: Purpose, subject: str) -> ColumnElement[bool]:
         return and_(

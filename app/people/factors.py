@@ -42,7 +42,10 @@ class Factors:
         if person.totp_secret is not None:
             raise Refused(Refusal.TOTP_ON)
         secret = pyotp.random_base32()
-        await self._write(person, totp_pending=self._vault.lock(secret.encode(), _name(person.owner_id)))
+        locked = self._vault.lock(secret.encode(), _name(person.owner_id))
+        mine = people.c.owner_id == person.owner_id
+        async with self._engine.begin() as connection:
+            await connection.execute(update(people).where(mine).values(totp_pending=locked))
         person.totp_pending = secret
         return secret, pyotp.TOTP(secret).provisioning_uri(name=person.email, issuer_name=ISSUER)
 
@@ -54,26 +57,27 @@ class Factors:
         step = None if secret is None else self._step_of(secret, code)
         if secret is None or step is None:
             raise Refused(Refusal.BAD_CODE, "code")
+        mine = (people.c.owner_id == person.owner_id) & people.c.totp_secret.is_(None)
         locked = self._vault.lock(secret.encode(), _name(person.owner_id))
-        await self._write(person, totp_secret=locked, totp_pending=None, totp_step=step)
-        person.totp_secret, person.totp_pending, person.totp_step = secret, None, step
-        return await self.renew_recovery(person)
-
-    async def renew_recovery(self, person: Person) -> list[str]:
-        """Ten recovery codes; those of before count no more."""
+        values = {"totp_secret": locked, "totp_pending": None, "totp_step": step}
         codes = [b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
         rows = [{"owner_id": person.owner_id, "code_hash": self._digest(person.owner_id, code)} for code in codes]
         async with self._engine.begin() as connection:
+            # The database decides between two that come at once.
+            if (await connection.execute(update(people).where(mine).values(values))).rowcount != 1:
+                raise Refused(Refusal.TOTP_ON)
             await connection.execute(delete(recovery_codes).where(recovery_codes.c.owner_id == person.owner_id))
             await connection.execute(insert(recovery_codes), rows)
+        person.totp_secret, person.totp_pending, person.totp_step = secret, None, step
         return codes
 
     async def turn_off(self, person: Person) -> None:
         """Go on without a second factor."""
-        await self._write(person, totp_secret=None, totp_pending=None)
-        person.totp_secret = person.totp_pending = None
+        mine = people.c.owner_id == person.owner_id
         async with self._engine.begin() as connection:
+            await connection.execute(update(people).where(mine).values(totp_secret=None, totp_pending=None))
             await connection.execute(delete(recovery_codes).where(recovery_codes.c.owner_id == person.owner_id))
+        person.totp_secret = person.totp_pending = None
 
     async def take(self, person: Person, code: str) -> None:
         """Take a code of the device or a recovery code, each once. Raises: Refused."""
@@ -117,10 +121,6 @@ class Factors:
 
     def _digest(self, owner_id: int, code: str) -> bytes:
         return hmac.digest(self._key, f"{owner_id} {code}".encode("utf-8", "replace"), "sha256")
-
-    async def _write(self, person: Person, **values: bytes | int | None) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(update(people).where(people.c.owner_id == person.owner_id).values(values))
 
 
 def _name(owner_id: int) -> str:

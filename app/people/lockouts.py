@@ -1,10 +1,15 @@
-"""How often somebody may guess. Names are e-mail addresses, whether anybody has them or not, and IP addresses.
+"""How often somebody may guess. Names are of whoever guesses at what, and IP addresses.
 
 An attempt counts when it begins, so that many at once are no more than many one after the other; a success takes it back.
 Every failure beyond those that are free locks the name, each time for twice as long.
+
+A lock must not be a weapon: whoever knows an e-mail address could keep its owner out for ever. So strangers have one name for all
+of them, and the owner at a place where a log-in succeeded before has another, as has whoever is in already (app/people/register.py).
 """
 
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, final
 
 from sqlalchemy import delete, select
@@ -13,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import Clock
 from app.db.tables import lockouts
+from app.faults import Overloaded
 from app.limits import name_of
 from app.people.refusals import Refusal, Refused
 
@@ -67,10 +73,11 @@ class Lockouts:
             rows = (await connection.execute(select(lockouts))).all()
         self._entries = {row.name_hash: Entry(row.failures, row.until_ms, row.changed_ms) for row in rows}
 
-    async def begin(self, email: str, address: str) -> None:
-        """Count an attempt. Raises: Refused when one of the two is locked; then it does not count."""
+    async def begin(self, who: str, address: str) -> None:
+        """Count an attempt; with nobody's name only the IP address's. Raises: Refused when one of the two is locked; then it does not count."""
         now_ms = self._clock()
-        names = ((self._name("email", email), FREE), (self._name("ip", name_of(address)), self._free_of_address))
+        names = [(self._name(who), FREE)] if who else []
+        names.append((self._place(address), self._free_of_address))
         for name, _ in names:
             entry = self._entries.get(name)
             if entry is not None and entry.until_ms > now_ms:
@@ -86,21 +93,37 @@ class Lockouts:
             entry.changed_ms = now_ms
         await self._store(*(name for name, _ in names))
 
-    async def clear(self, email: str, address: str) -> None:
-        """A whole success: the e-mail address begins anew, the IP address gets back the attempt.
+    @asynccontextmanager
+    async def attempt(self, who: str, address: str) -> AsyncIterator[None]:
+        """Count an attempt, unless nobody comes to look at it. Who lets somebody in for it calls `clear`. Raises: Refused."""
+        await self.begin(who, address)
+        try:
+            yield
+        except Overloaded:
+            for name, free in ((self._name(who), FREE), (self._place(address), self._free_of_address)):
+                self._take_back(name, free)
+            await self._store(self._name(who), self._place(address))
+            raise
+
+    async def clear(self, who: str, address: str) -> None:
+        """A whole success: the name begins anew, the IP address gets back the attempt.
 
         It gets back no more: else whoever has an account could guess at others' for ever.
         """
-        name, place = self._name("email", email), self._name("ip", name_of(address))
+        name, place = self._name(who), self._place(address)
         self._entries.pop(name, None)
-        entry = self._entries.get(place)
-        if entry is not None:
-            entry.failures = max(0, entry.failures - 1)
-            if entry.failures < self._free_of_address:
-                entry.until_ms = 0
+        self._take_back(place, self._free_of_address)
         async with self._engine.begin() as connection:
             await connection.execute(delete(lockouts).where(lockouts.c.name_hash == name))
         await self._store(place)
+
+    def _take_back(self, name: bytes, free: int) -> None:
+        """Give a name back one attempt."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            entry.failures = max(0, entry.failures - 1)
+            if entry.failures < free:
+                entry.until_ms = 0
 
     async def _store(self, *names: bytes) -> None:
         rows = []
@@ -116,5 +139,8 @@ class Lockouts:
         async with self._engine.begin() as connection:
             await connection.execute(written.on_conflict_do_update(index_elements=["name_hash"], set_=changed))
 
-    def _name(self, kind: str, name: str) -> bytes:
-        return hmac.digest(self._key, f"{kind} {name}".encode("utf-8", "replace"), "sha256")
+    def _name(self, who: str) -> bytes:
+        return hmac.digest(self._key, who.encode("utf-8", "replace"), "sha256")
+
+    def _place(self, address: str) -> bytes:
+        return self._name(f"ip {name_of(address)}")

@@ -28,6 +28,7 @@ from app.people.person import Person
 from app.people.refusals import Refusal, Refused
 from app.people.sessions import Ending, Opened, Reuse, Session, Sessions
 from app.people.tokens import Challenge, Tokens
+from app.rate import Bucket, Table
 from app.settings import Settings
 
 SIGNUP_SUBJECT: Final = "Your code to open an account"
@@ -79,6 +80,7 @@ class Register:
         self.sessions = Sessions(engine, clock, days=settings.session_days)
         self.factors = Factors(engine, vault, clock)
         self._knocks = buckets(settings.signups_per_hour)
+        self._letters = buckets(settings.mails_per_hour)
         self._people: dict[int, Person] = {}
         self._by_email: dict[str, Person] = {}
         self._behind: set[asyncio.Task[None]] = set()
@@ -120,6 +122,7 @@ class Register:
             raise Refused(Refusal.NO_MAIL)
         check_strength(password, email)
         self._charge(visitor)
+        self._take(self._letters, email)  # whoever has it, and from wherever it comes: no mailbox is flooded
         signup_id, code = secrets.token_hex(16), make_code()
         is_known = email in self._by_email
         values = {
@@ -142,8 +145,9 @@ class Register:
             self.mailer.post(Mail(email, SIGNUP_SUBJECT, f"Code: {code}\n\nIt is good once, for {minutes} minutes."))
         return signup_id
 
-    async def confirm(self, signup_id: str, code: str) -> Person:
+    async def confirm(self, signup_id: str, code: str, visitor: Visitor) -> Person:
         """Make somebody of a sign-up. Raises: Refused."""
+        await self.lockouts.begin("", visitor.address)
         guess = (
             update(signups)
             .where(signups.c.signup_id == signup_id, signups.c.expires_ms > self._clock())
@@ -160,6 +164,7 @@ class Register:
             taken = await connection.execute(delete(signups).where(signups.c.signup_id == signup_id))
         if taken.rowcount != 1:
             raise Refused(Refusal.BAD_CODE, "code")
+        await self.lockouts.clear("", visitor.address)
         return await self.admit(row.email, row.password_hash)
 
     async def admit(self, email: str, password_hash: str) -> Person:
@@ -217,16 +222,18 @@ class Register:
 
         Raises: Refused, with the same words and after the same work whether the address is known or not; Overloaded.
         """
-        await self.lockouts.begin(email, visitor.address)
         person = self._by_email.get(email)
-        if not await self.passwords.check(password, None if person is None else person.password_hash) or person is None:
-            raise Refused(Refusal.BAD_LOGIN)
+        who = self._guesser(f"email {email}", person, visitor)
+        hashed, since_ms = (None, 0) if person is None else (person.password_hash, person.password_ms)
+        async with self.lockouts.attempt(who, visitor.address):
+            if not await self.passwords.check(password, hashed) or person is None or hashed is None:
+                raise Refused(Refusal.BAD_LOGIN)
         if person.totp_secret is not None:
-            return self.tokens.challenge(Challenge(person.owner_id, person.password_ms))
-        if self.passwords.is_outdated(person.password_hash):
-            await self._set_password(person, password, is_new=False)
-        await self.lockouts.clear(email, visitor.address)
-        return await self.sessions.open(person.owner_id, *visitor)
+            return self.tokens.challenge(Challenge(person.owner_id, since_ms))
+        if self.passwords.is_outdated(hashed):
+            await self._renew_hash(person, password, hashed)
+        await self.lockouts.clear(who, visitor.address)
+        return await self._open(person, since_ms, visitor)
 
     async def log_in_further(self, challenge: str, code: str, visitor: Visitor) -> Opened:
         """Check the second factor. Raises: Refused."""
@@ -234,10 +241,25 @@ class Register:
         person = self._people.get(found.owner_id)
         if person is None or person.password_ms != found.password_ms or person.totp_secret is None:
             raise Refused(Refusal.BAD_TOKEN, "challenge")
-        await self.lockouts.begin(person.email, visitor.address)
+        who = self._guesser(f"factor {person.owner_id}", person, visitor)
+        await self.lockouts.begin(who, visitor.address)
         await self.factors.take(person, code)
-        await self.lockouts.clear(person.email, visitor.address)
-        return await self.sessions.open(person.owner_id, *visitor)
+        await self.lockouts.clear(who, visitor.address)
+        await self.lockouts.clear(self._guesser(f"email {person.email}", person, visitor), visitor.address)
+        return await self._open(person, found.password_ms, visitor)
+
+    async def _open(self, person: Person, since_ms: int, visitor: Visitor) -> Opened:
+        """Let somebody in who knew the password that was set then. Raises: Refused when another one was set meanwhile."""
+        opened = await self.sessions.open(person.owner_id, *visitor)
+        if person.password_ms != since_ms:
+            await self.sessions.end(opened.session.session_id, Ending.PASSWORD)
+            raise Refused(Refusal.BAD_LOGIN)
+        return opened
+
+    def _guesser(self, what: str, person: Person | None, visitor: Visitor) -> str:
+        """Who guesses at something, as far as locks go: at a place that the person has come from somebody else than all strangers."""
+        is_known = person is not None and self.sessions.is_known(person.owner_id, visitor.address)
+        return f"{what} from {name_of(visitor.address)}" if is_known else what
 
     async def refresh(self, token: str, visitor: Visitor) -> Opened:
         """Change a refresh token for the next one. Raises: Refused."""
@@ -261,29 +283,42 @@ class Register:
     async def step_up(self, session: Session, code: str, visitor: Visitor) -> int:
         """Take a fresh code; gives until when the session may do more. Raises: Refused."""
         person = self._people[session.owner_id]
-        await self.lockouts.begin(person.email, visitor.address)
         if person.totp_secret is not None:
-            await self.factors.take(person, code)
+            await self._take_factor(person, code, visitor)
         else:
-            await self.codes.take(person.owner_id, Purpose.STEP_UP, code)
-        await self.lockouts.clear(person.email, visitor.address)
+            await self.take_mailed(person, Purpose.STEP_UP, code, visitor)
         return await self.sessions.step_up(session)
+
+    async def take_mailed(
+        self, person: Person, purpose: Purpose, code: str, visitor: Visitor, subject: str = ""
+    ) -> None:
+        """Take a code that was mailed to somebody who is in. Raises: Refused."""
+        who = f"mailed {person.owner_id} inside"
+        await self.lockouts.begin(who, visitor.address)
+        await self.codes.take(person.owner_id, purpose, code, subject)
+        await self.lockouts.clear(who, visitor.address)
+
+    async def _take_factor(self, person: Person, code: str, visitor: Visitor) -> None:
+        """Take a code of the second factor of somebody who is in. Raises: Refused."""
+        who = f"factor {person.owner_id} inside"
+        await self.lockouts.begin(who, visitor.address)
+        await self.factors.take(person, code)
+        await self.lockouts.clear(who, visitor.address)
 
     async def confirm_totp(self, session: Session, code: str, visitor: Visitor) -> list[str]:
         """Turn the second factor on; gives the recovery codes. Raises: Refused."""
         person = self._people[session.owner_id]
-        await self.lockouts.begin(person.email, visitor.address)
+        who = f"factor {person.owner_id} inside"
+        await self.lockouts.begin(who, visitor.address)
         codes = await self.factors.confirm(person, code)
-        await self.lockouts.clear(person.email, visitor.address)
+        await self.lockouts.clear(who, visitor.address)
         self.mailer.post(Mail(person.email, TOTP_ON_SUBJECT, BEWARE))
         return codes
 
     async def turn_totp_off(self, session: Session, code: str, visitor: Visitor) -> None:
         """Turn the second factor off with a code of it. Raises: Refused."""
         person = self._people[session.owner_id]
-        await self.lockouts.begin(person.email, visitor.address)
-        await self.factors.take(person, code)
-        await self.lockouts.clear(person.email, visitor.address)
+        await self._take_factor(person, code, visitor)
         await self.factors.turn_off(person)
         self.mailer.post(Mail(person.email, TOTP_OFF_SUBJECT, BEWARE))
 
@@ -291,12 +326,15 @@ class Register:
         """Set another password; all other sessions end. Raises: Refused, Overloaded."""
         person = self._people[session.owner_id]
         check_strength(new, person.email)
-        await self.lockouts.begin(person.email, visitor.address)
-        if not await self.passwords.check(old, person.password_hash):
-            raise Refused(Refusal.BAD_LOGIN, "password")
-        await self.lockouts.clear(person.email, visitor.address)
-        await self._set_password(person, new)
-        await self.sessions.end_all(person.owner_id, Ending.PASSWORD, but=session.session_id)
+        # A name of its own: who knows the password could otherwise begin anew with guesses at the second factor.
+        who, known = f"password {person.owner_id} inside", person.password_hash
+        async with self.lockouts.attempt(who, visitor.address):
+            if not await self.passwords.check(old, known):
+                raise Refused(Refusal.BAD_LOGIN, "password")
+        await self.lockouts.clear(who, visitor.address)
+        hashed = await self.passwords.make(new)
+        self.sessions.check_still(session)
+        await self._set_password(person, hashed, known=known, but=session.session_id)
         self.mailer.post(Mail(person.email, CHANGED_SUBJECT, CHANGED_TEXT))
 
     def forget_password(self, email: str, visitor: Visitor) -> None:
@@ -314,21 +352,21 @@ class Register:
     async def reset_password(self, email: str, code: str, new: str, visitor: Visitor) -> None:
         """Set a password with a code that was mailed; every session ends, a second factor stays. Raises: Refused, Overloaded."""
         check_strength(new, email)
-        await self.lockouts.begin(email, visitor.address)
+        # The code cannot be guessed: no lock of the e-mail address stands in the owner's way.
+        await self.lockouts.begin("", visitor.address)
         hashed = await self.passwords.make(new)
         person = self._by_email.get(email)
         # Who is not there has the number of nobody: the same question to the database.
         await self.codes.take(0 if person is None else person.owner_id, Purpose.RESET, code)
         assert person is not None, "nobody has no codes"
-        await self.lockouts.clear(email, visitor.address)
-        await self._store_password(person, hashed)
-        await self.sessions.end_all(person.owner_id, Ending.PASSWORD)
+        await self.lockouts.clear("", visitor.address)
+        await self._set_password(person, hashed)
+        self.sessions.remember(person.owner_id, visitor.address)  # the owner's, whoever locks strangers out
         self.mailer.post(Mail(person.email, CHANGED_SUBJECT, CHANGED_TEXT))
 
     async def replace_password(self, person: Person, password: str) -> None:
         """Set a password without asking for the old one, and end every session. For an operator."""
-        await self._set_password(person, password)
-        await self.sessions.end_all(person.owner_id, Ending.PASSWORD)
+        await self._set_password(person, await self.passwords.make(password))
 
     async def set_level(self, owner_id: int, level: int) -> None:
         """Set the level to which somebody is verified. For an operator."""
@@ -343,13 +381,33 @@ class Register:
         except (SQLAlchemyError, *UNREACHABLE) as fault:
             _log.warning("no code was sent: %s", type(fault).__name__)
 
-    async def _set_password(self, person: Person, password: str, *, is_new: bool = True) -> None:
-        await self._store_password(person, await self.passwords.make(password), is_new=is_new)
+    async def _set_password(self, person: Person, hashed: str, *, known: str | None = None, but: str = "") -> None:
+        """Set a password, and end what was opened with the one before, but one session if so wanted: all of it or nothing.
 
-    async def _store_password(self, person: Person, hashed: str, *, is_new: bool = True) -> None:
-        set_ms = self._clock() if is_new else person.password_ms
-        await self._write(person.owner_id, password_hash=hashed, password_ms=set_ms)
+        `known` is the hash that the old password was checked against. Raises: Refused when another one was set meanwhile.
+        """
+        owner_id = person.owner_id
+        set_ms = max(self._clock(), person.password_ms + 1)  # no two have the same: see _open
+        mine = people.c.owner_id == owner_id
+        if known is not None:
+            mine &= people.c.password_hash == known
+        async with self._engine.begin() as connection:
+            written = update(people).where(mine).values(password_hash=hashed, password_ms=set_ms)
+            if (await connection.execute(written)).rowcount != 1:
+                raise Refused(Refusal.BAD_LOGIN, "password")
+            await self.sessions.write_ends(connection, owner_id, Ending.PASSWORD, but=but)
+            await self.codes.void(connection, owner_id)
         person.password_hash, person.password_ms = hashed, set_ms
+        await self.sessions.end_all(owner_id, Ending.PASSWORD, but=but)
+
+    async def _renew_hash(self, person: Person, password: str, known: str) -> None:
+        """Keep a password with the parameters of now, unless another one was set meanwhile."""
+        hashed = await self.passwords.make(password)
+        mine = (people.c.owner_id == person.owner_id) & (people.c.password_hash == known)
+        async with self._engine.begin() as connection:
+            written = await connection.execute(update(people).where(mine).values(password_hash=hashed))
+        if written.rowcount == 1:
+            person.password_hash = hashed
 
     async def _write(self, owner_id: int, **values: str | int) -> None:
         async with self._engine.begin() as connection:
@@ -357,8 +415,11 @@ class Register:
 
     def _charge(self, visitor: Visitor) -> None:
         """Take what a mail to a stranger costs an address. Raises: Refused."""
+        self._take(self._knocks, name_of(visitor.address))
+
+    def _take(self, table: Table[Bucket], name: str) -> None:
         now_ms = self._clock()
-        wait_ms = self._knocks.find(name_of(visitor.address), now_ms).take(now_ms)
+        wait_ms = table.find(name, now_ms).take(now_ms)
         if wait_ms:
             raise Refused(Refusal.TOO_OFTEN, retry_s=wait_ms / 1000)
 

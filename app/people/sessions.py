@@ -8,11 +8,12 @@ import secrets
 from enum import Enum
 from typing import Any, Final, NamedTuple, final
 
-from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.clock import Clock
 from app.db.tables import refresh_tokens, sessions
+from app.limits import name_of
 from app.people.refusals import Refusal, Refused
 from app.people.tokens import Bearer, hash_of, make_refresh
 
@@ -23,6 +24,8 @@ DAY_MS: Final = 86_400_000
 SESSIONS_MAX: Final = 50
 """Of one person; one more ends the one that was used least lately."""
 AGENT_MAX: Final = 200
+PLACES_MAX: Final = 50
+"""Places of one person that are remembered."""
 KEPT_MS: Final = 90 * DAY_MS
 """How long an ended session is still shown to operators."""
 
@@ -77,16 +80,35 @@ class Sessions:
         self._clock = clock
         self._lifetime_ms = days * DAY_MS
         self._sessions: dict[str, Session] = {}
+        self._places: dict[int, dict[str, None]] = {}
+        """Where each person has logged in, the last place last."""
 
     async def load(self) -> None:
-        """Read what is in force, and forget what has long been over."""
+        """Read what is in force and who came from where, and forget what has long been over."""
         now_ms = self._clock()
         async with self._engine.begin() as connection:
             await connection.execute(delete(sessions).where(sessions.c.expires_ms < now_ms - KEPT_MS))
             in_force = sessions.c.ended_ms.is_(None) & (sessions.c.expires_ms > now_ms)
             query = select(sessions).where(in_force).order_by(sessions.c.created_ms, sessions.c.session_id)
             rows = (await connection.execute(query)).all()
+            former = select(sessions.c.owner_id, sessions.c.address).order_by(sessions.c.used_ms)
+            places = (await connection.execute(former)).all()
         self._sessions = {row.session_id: Session(row) for row in rows}
+        for place in places:
+            self.remember(place.owner_id, place.address)
+
+    def remember(self, owner_id: int, address: str) -> None:
+        """Take a place as one that a person comes from."""
+        places = self._places.setdefault(owner_id, {})
+        name = name_of(address)
+        places.pop(name, None)
+        places[name] = None
+        if len(places) > PLACES_MAX:
+            del places[next(iter(places))]
+
+    def is_known(self, owner_id: int, address: str) -> bool:
+        """Whether a person has come from there."""
+        return name_of(address) in self._places.get(owner_id, ())
 
     def find(self, bearer: Bearer) -> Session:
         """The session that an access token names. Raises: Refused when it is over."""
@@ -135,6 +157,7 @@ class Sessions:
                 )
             )
         session = self._sessions[row.session_id] = Session(row)
+        self.remember(owner_id, address)
         return Opened(session, token)
 
     async def refresh(self, token: str, address: str) -> Opened | Reuse | None:
@@ -182,13 +205,26 @@ class Sessions:
         return session.step_up_ms > self._clock()
 
     async def end(self, session_id: str, ending: Ending) -> None:
-        """End a session at once."""
-        self._sessions.pop(session_id, None)
-        this = (sessions.c.session_id == session_id) & sessions.c.ended_ms.is_(None)
-        async with self._engine.begin() as connection:
-            ended = update(sessions).where(this).values(ended_ms=self._clock(), ending=ending.value)
-            await connection.execute(ended)
-            await connection.execute(delete(refresh_tokens).where(refresh_tokens.c.session_id == session_id))
+        """End a session at once. What could not be written is not done: whoever asked for it may ask again."""
+        ended = self._sessions.pop(session_id, None)
+        try:
+            async with self._engine.begin() as connection:
+                await self._write_end(connection, sessions.c.session_id == session_id, ending)
+        except BaseException:
+            if ended is not None:
+                self._sessions[session_id] = ended
+            raise
+
+    async def write_ends(self, connection: AsyncConnection, owner_id: int, ending: Ending, *, but: str = "") -> None:
+        """Write that a person's sessions have ended, but one if so wanted. `end_all` then ends them here, and what was opened meanwhile."""
+        await self._write_end(connection, (sessions.c.owner_id == owner_id) & (sessions.c.session_id != but), ending)
+
+    async def _write_end(self, connection: AsyncConnection, which: ColumnElement[bool], ending: Ending) -> None:
+        # Tokens first, as a refresh does: the other way round each could wait for the other.
+        gone = refresh_tokens.c.session_id.in_(select(sessions.c.session_id).where(which))
+        await connection.execute(delete(refresh_tokens).where(gone))
+        ended = update(sessions).where(which, sessions.c.ended_ms.is_(None))
+        await connection.execute(ended.values(ended_ms=self._clock(), ending=ending.value))
 
     async def end_all(self, owner_id: int, ending: Ending, *, but: str = "") -> int:
         """End all of a person's sessions, but one if so wanted; gives how many."""

@@ -19,7 +19,7 @@ from app.people.addresses import Addresses
 from app.people.codes import Codes, Purpose
 from app.people.levels import Level
 from app.people.refusals import Refusal, Refused
-from app.people.register import Register
+from app.people.register import Register, Visitor
 from app.wire import amount
 from exchange import views
 from exchange.commands import Command, RequestWithdrawal, WithdrawalStatus
@@ -144,14 +144,12 @@ class Withdrawals:
         self._need_waiting(owner_id, withdrawal_id)
         await self._send(withdrawal_id)
 
-    async def take_code(self, owner_id: int, withdrawal_id: int, code: str, address: str) -> None:
+    async def take_code(self, owner_id: int, withdrawal_id: int, code: str, visitor: Visitor) -> None:
         """Take its code. Raises: Refused."""
         self._need_waiting(owner_id, withdrawal_id)
         person = self._register.find(owner_id)
         assert person is not None, "a session is somebody's"
-        await self._register.lockouts.begin(person.email, address)
-        await self._codes.take(owner_id, Purpose.WITHDRAWAL, code, str(withdrawal_id))
-        await self._register.lockouts.clear(person.email, address)
+        await self._register.take_mailed(person, Purpose.WITHDRAWAL, code, visitor, str(withdrawal_id))
 
     def _need_waiting(self, owner_id: int, withdrawal_id: int) -> None:
         """Check that this owner's withdrawal waits for a code. Raises: Refused, the same for one that is not there."""

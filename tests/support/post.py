@@ -78,6 +78,6 @@ class PostOffice:
 
 def code_in(mail: EmailMessage) -> str:
     """The code that a mail holds."""
-    found = re.search(r"^Code: (\d{6})\r?$", str(mail.get_content()), re.MULTILINE)
+    found = re.search(r"^Code: (\d{6}|[a-z2-7]{4}(?:-[a-z2-7]{4}){3})\r?$", str(mail.get_content()), re.MULTILINE)
     assert found is not None, "there is no code in it"
     return found[1]

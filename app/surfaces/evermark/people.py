@@ -178,7 +178,7 @@ class People:
 
     async def confirm(self, visit: Visit, asked: ConfirmSignUp) -> Tokens:
         """POST /v1/signup/confirm: the account is there, and the person is in."""
-        person = await self._register.confirm(asked.signup_id, asked.code.strip())
+        person = await self._register.confirm(asked.signup_id, asked.code.strip(), visit.visitor)
         await self._office.accounts.open_first(person.owner_id)
         return self._tokens(await self._register.sessions.open(person.owner_id, *visit.visitor))
 

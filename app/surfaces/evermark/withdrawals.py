@@ -183,8 +183,8 @@ class OwnWithdrawals:
 
     async def confirm(self, visit: Visit, asked: ConfirmWithdrawal) -> WithdrawalOf:
         """POST /v1/withdrawals/confirm."""
-        address = visit.visitor.address
-        await self._office.withdrawals.take_code(visit.owner_id, asked.withdrawal_id, asked.code.strip(), address)
+        code = asked.code.strip()
+        await self._office.withdrawals.take_code(visit.owner_id, asked.withdrawal_id, code, visit.visitor)
         return await self._advance(visit.owner_id, asked.withdrawal_id, WithdrawalStatus.SUBMITTED, "")
 
     async def cancel(self, visit: Visit, asked: NameWithdrawal) -> WithdrawalOf:
