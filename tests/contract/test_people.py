@@ -776,7 +776,7 @@ def from_place(world: PeopleVenue, place: str) -> requests.Session:
 
     class Elsewhere(HTTPAdapter):
         def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-            super().init_poolmanager(*arguments, **more, source_address=(place, 0))  # type: ignore[no-untyped-call]
+            super().init_poolmanager(*arguments, **more, source_address=(place, 0))
 
     session = requests.Session()
     session.mount(world.venue.url, Elsewhere())
@@ -945,6 +945,28 @@ def test_a_new_password_wins_over_what_the_old_one_began(world: PeopleVenue, wha
         register.passwords = before
     owner.take(owner.post("/v1/login", email=owner.email, password=new))
     assert len(owner.result("GET", "/v1/sessions")["sessions"]) == 1
+
+
+@pytest.mark.spec("PEO-042")
+def test_of_two_changes_in_one_session_the_second_needs_the_new_password(world: PeopleVenue) -> None:
+    """Though it was checked against the old one in time."""
+    owner = world.human("hasty")
+    register = world.people.register
+    slow = Slow(register.passwords)
+    register.passwords, before = slow, register.passwords  # type: ignore[assignment]
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asked = {"password": PASSWORD, "new_password": "the first to come"}
+            late = pool.submit(owner.post, "/v1/password/change", **asked)
+            assert slow.begun.wait(30)
+            register.passwords = before
+            assert owner.post("/v1/password/change", **{**asked, "new_password": "the first to be set"}).ok
+            slow.go_on.set()
+            assert owner.reject(late.result()) == "BAD_LOGIN"
+    finally:
+        slow.go_on.set()
+        register.passwords = before
+    assert owner.post("/v1/login", email=owner.email, password="the first to be set").status_code == 200
 
 
 @pytest.mark.spec("PEO-042")
