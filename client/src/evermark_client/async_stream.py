@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-from evermark_client import calls
 from evermark_client._async.orders import AsyncOrders
 from evermark_client.book import LocalBook
-from evermark_client.calls import Access, Call
-from evermark_client.errors import EvermarkError, OutcomeUnknown, Unreachable
+from evermark_client.calls import Call
+from evermark_client.errors import EvermarkError, NotTaken, OutcomeUnknown, Unreachable
 from evermark_client.events import Event, Reconnected
-from evermark_client.session import OPS, Reply, Session, refusal_of, result_of
+from evermark_client.session import CONTROL, OPS, Reply, Session, refusal_of, result_of
 
 if TYPE_CHECKING:
     from evermark_client._async.client import AsyncClient
@@ -24,7 +26,6 @@ EVENTS_MAX: Final = 10_000
 """Events that may wait to be taken. Beyond that nothing is read, and in the end the exchange lets go of the connection."""
 PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 5.0
-CONTROL: Final = Call("POST", "the stream", Access.PUBLIC, calls.NOTHING)
 BROKEN: Final = (OSError, WebSocketException, TimeoutError)
 
 
@@ -43,7 +44,6 @@ class AsyncStream(AsyncOrders):
         self._events: asyncio.Queue[Event | EvermarkError] = asyncio.Queue(EVENTS_MAX)
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._reader: asyncio.Task[None] | None = None
-        self._opening: set[int] = set()
 
     async def __aenter__(self) -> Self:
         await self._connect()
@@ -88,7 +88,7 @@ class AsyncStream(AsyncOrders):
         """
         topic = f"{pair}:{category}"
         try:
-            await self._control(self._session.subscribe(topic))
+            await self._control(partial(self._session.subscribe, topic))
         except (Unreachable, OutcomeUnknown):
             pass  # the next connection begins with it
         except EvermarkError:
@@ -97,10 +97,14 @@ class AsyncStream(AsyncOrders):
 
     async def unsubscribe(self, pair: str, category: str) -> None:
         """Hear of it no longer."""
-        await self._control(self._session.unsubscribe(f"{pair}:{category}"))
+        with contextlib.suppress(Unreachable, OutcomeUnknown):  # the next connection begins without it
+            await self._control(partial(self._session.unsubscribe, f"{pair}:{category}"))
 
     async def book(self, pair: str) -> LocalBook:
-        """Keep a local book. It is there after its first `BookChanged`, and the same object at each."""
+        """Keep a local book. It is there after its first `BookChanged`, and the same object at each, and for whoever asks again."""
+        known = self._session.books.get(pair)
+        if known is not None:
+            return known
         terms = (await self._client.pairs())[pair]
         book = LocalBook(pair, price_decimals=terms.quote_precision, qty_decimals=terms.base_precision)
         self._session.books[pair] = book
@@ -113,15 +117,21 @@ class AsyncStream(AsyncOrders):
             return await self._client.call(call)
         try:
             return result_of(call, await self._ask(self._session.command(call)))
-        except Unreachable:
+        except NotTaken:
             return await self._client.call(call)
         except OutcomeUnknown:
             return await self._client.settle(call)
 
-    async def _control(self, said: tuple[int, str]) -> None:
-        reply = await self._ask(said)
-        if reply.code != 200:
-            raise refusal_of(CONTROL, reply)
+    async def _control(self, say: Callable[[], tuple[int, str]]) -> None:
+        """Say something until it is taken. Raises: its refusal; Unreachable, OutcomeUnknown."""
+        deadline = time.monotonic() + self._timeout_s
+        pause = PAUSE_S
+        while (reply := await self._ask(say())).code != 200:
+            refusal = refusal_of(CONTROL, reply)
+            if not isinstance(refusal, NotTaken) or time.monotonic() + pause > deadline:
+                raise refusal
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, PAUSE_MAX_S)
 
     async def _ask(self, said: tuple[int, str]) -> Reply:
         """Say something and wait for its answer. Raises: Unreachable (not said), OutcomeUnknown (not answered)."""
@@ -145,13 +155,11 @@ class AsyncStream(AsyncOrders):
             socket = await connect(self._url, compression=None, open_timeout=self._timeout_s)
         except (*BROKEN, InvalidHandshake) as fault:
             raise Unreachable(f"the stream cannot be reached: {fault!r}") from fault
-        opening = self._session.opening()
         try:
-            for _, text in opening:
+            for _, text in self._session.opening():
                 await socket.send(text)
         except BROKEN as fault:
             raise Unreachable(f"the stream broke at once: {fault!r}") from fault
-        self._opening = {mark for mark, _ in opening}
         self._socket = socket
 
     async def _read(self) -> None:
@@ -183,16 +191,19 @@ class AsyncStream(AsyncOrders):
         for text in self._session.to_say:
             await socket.send(text)
         if isinstance(heard, Reply):
-            self._replied(heard)
+            await self._replied(socket, heard)
         elif heard is not None:
             await self._events.put(heard)
 
-    def _replied(self, reply: Reply) -> None:
+    async def _replied(self, socket: ClientConnection, reply: Reply) -> None:
         waiting = self._waiting.get(reply.mark)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
-        elif reply.mark in self._opening and reply.code != 200:
-            raise refusal_of(CONTROL, reply)
+            return
+        text = self._session.again(reply)
+        if text is not None:
+            await asyncio.sleep(PAUSE_S)
+            await socket.send(text)
 
     def _break(self) -> None:
         """The connection has gone, and every answer with it."""

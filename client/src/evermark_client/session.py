@@ -9,8 +9,8 @@ import msgspec
 
 from evermark_client import models
 from evermark_client.book import BookMessage, LocalBook
-from evermark_client.calls import Call
-from evermark_client.errors import BookBroken, EvermarkError, Unexpected
+from evermark_client.calls import NOTHING, Access, Call
+from evermark_client.errors import BookBroken, EvermarkError, NotTaken, Unexpected
 from evermark_client.events import (
     BalancesChanged,
     BookChanged,
@@ -39,6 +39,7 @@ from evermark_client.wire import fault_of
 T = TypeVar("T")
 ANSWERS: Final = frozenset({"subscribed", "unsubscribed", "subscriptions", "authenticated", "ok"})
 GAP: Final = 410
+CONTROL: Final = Call("POST", "the stream", Access.PUBLIC, NOTHING)
 OLD_TIMESTAMP: Final = 414  # the envelope's code; REST answers with the status 408
 OPS: Final = {
     "/auth/order": "order",
@@ -141,6 +142,8 @@ class Session:
         self._topics: dict[str, None] = {}
         self._marks = count(1)
         self._control: deque[int] = deque()
+        self._unasked: dict[int, str] = {}
+        """What was said without anybody who waits for its answer."""
         self._place: tuple[int, int | None] | None = None
         self._told_seq: int | None = None
         """Behind which command all messages came, before there was one."""
@@ -156,6 +159,7 @@ class Session:
         self._control.clear()
         said = [self._auth()] if self._api_key else []
         said.extend(self.control("sub", topic) for topic in self._topics)
+        self._unasked = dict(said)
         return said
 
     def _auth(self) -> tuple[int, str]:
@@ -195,8 +199,9 @@ class Session:
         """Say it no more with a new connection: it was refused, or is not wanted."""
         self._topics.pop(topic, None)
         pair, _, category = topic.partition(":")
-        if category == "book":
-            self.books.pop(pair, None)
+        book = self.books.pop(pair, None) if category == "book" else None
+        if book is not None:
+            book.is_whole = False  # nobody tells it any more
 
     def command(self, call: Call[T]) -> tuple[int, str]:
         """An order operation, as a REST call says it."""
@@ -238,6 +243,18 @@ class Session:
             self._control.remove(said.id)
         return Reply(said.id, said.code, bytes(said.result), whole)
 
+    def again(self, reply: Reply) -> str | None:
+        """What to say once more, after a while: it was answered, nobody waits for the answer, and it was not taken. Raises: its refusal."""
+        text = self._unasked.pop(reply.mark, None)
+        if text is None or reply.code == 200:
+            return None
+        refusal = refusal_of(CONTROL, reply)
+        if not isinstance(refusal, NotTaken):
+            raise refusal
+        self._control.append(reply.mark)
+        self._unasked[reply.mark] = text
+        return text
+
     def _answered(self, said: _Envelope, whole: bytes) -> Reply | None:
         if said.category == "authenticated":
             self._entered_seq = _place(said.result).seq
@@ -274,7 +291,9 @@ class Session:
         try:
             book.apply(message)
         except BookBroken as broken:
-            self.to_say = [self.control("sub", f"{pair}:book")[1]]
+            mark, text = self.control("sub", f"{pair}:book")
+            self._unasked[mark] = text
+            self.to_say = [text]
             return BookLost(pair=pair, why=str(broken))
         return BookChanged(pair=pair, book=book)
 

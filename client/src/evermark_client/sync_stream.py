@@ -2,20 +2,21 @@
 
 import time
 from collections import deque
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from evermark_client import calls
 from evermark_client._sync.orders import Orders
 from evermark_client.book import LocalBook
-from evermark_client.calls import Access, Call
+from evermark_client.calls import Call
 from evermark_client.errors import EvermarkError, NotTaken, OutcomeUnknown, Unreachable
 from evermark_client.events import Event, Reconnected
-from evermark_client.session import OPS, Reply, Session, refusal_of, result_of
+from evermark_client.session import CONTROL, OPS, Reply, Session, refusal_of, result_of
 
 if TYPE_CHECKING:
     from evermark_client._sync.client import Client
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 5.0
-CONTROL: Final = Call("POST", "the stream", Access.PUBLIC, calls.NOTHING)
 BROKEN: Final = (OSError, WebSocketException)
 
 
@@ -40,7 +40,7 @@ class Stream(Orders):
         self._timeout_s = timeout_s
         self._socket: ClientConnection | None = None
         self._events: deque[Event] = deque()
-        self._opening: set[int] = set()
+        self._refusal: EvermarkError | None = None
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,8 +54,7 @@ class Stream(Orders):
 
     def close(self) -> None:
         """Hang up."""
-        self._socket = None
-        self._exits.close()
+        self._break()
 
     def __iter__(self) -> Self:
         return self
@@ -72,6 +71,8 @@ class Stream(Orders):
         """The next event. Raises: TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while not self._events:
+            if self._refusal is not None:
+                raise self._refusal  # whoever asks again is told again
             self._pump(deadline)
         return self._events.popleft()
 
@@ -82,7 +83,7 @@ class Stream(Orders):
         """
         topic = f"{pair}:{category}"
         try:
-            self._control(self._session.subscribe(topic))
+            self._control(partial(self._session.subscribe, topic))
         except (Unreachable, OutcomeUnknown):
             pass  # the next connection begins with it
         except EvermarkError:
@@ -91,10 +92,14 @@ class Stream(Orders):
 
     def unsubscribe(self, pair: str, category: str) -> None:
         """Hear of it no longer."""
-        self._control(self._session.unsubscribe(f"{pair}:{category}"))
+        with suppress(Unreachable, OutcomeUnknown):  # the next connection begins without it
+            self._control(partial(self._session.unsubscribe, f"{pair}:{category}"))
 
     def book(self, pair: str) -> LocalBook:
-        """Keep a local book. It is there after its first `BookChanged`, and the same object at each."""
+        """Keep a local book. It is there after its first `BookChanged`, and the same object at each, and for whoever asks again."""
+        known = self._session.books.get(pair)
+        if known is not None:
+            return known
         terms = self._client.pairs()[pair]
         book = LocalBook(pair, price_decimals=terms.quote_precision, qty_decimals=terms.base_precision)
         self._session.books[pair] = book
@@ -107,15 +112,21 @@ class Stream(Orders):
             return self._client.call(call)
         try:
             return result_of(call, self._ask(self._session.command(call)))
-        except Unreachable:
+        except NotTaken:
             return self._client.call(call)
         except OutcomeUnknown:
             return self._client.settle(call)
 
-    def _control(self, said: tuple[int, str]) -> None:
-        reply = self._ask(said)
-        if reply.code != 200:
-            raise refusal_of(CONTROL, reply)
+    def _control(self, say: Callable[[], tuple[int, str]]) -> None:
+        """Say something until it is taken. Raises: its refusal; Unreachable, OutcomeUnknown."""
+        deadline = time.monotonic() + self._timeout_s
+        pause = PAUSE_S
+        while (reply := self._ask(say())).code != 200:
+            refusal = refusal_of(CONTROL, reply)
+            if not isinstance(refusal, NotTaken) or time.monotonic() + pause > deadline:
+                raise refusal
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSE_MAX_S)
 
     def _ask(self, said: tuple[int, str]) -> Reply:
         """Say something and read until its answer. Raises: Unreachable (not said), OutcomeUnknown (not answered)."""
@@ -154,24 +165,32 @@ class Stream(Orders):
         for text in self._session.to_say:
             socket.send(text)
         if isinstance(heard, Reply):
-            if heard.mark in self._opening and heard.code != 200:
-                raise refusal_of(CONTROL, heard)
+            self._replied(socket, heard)
             return heard
         if heard is not None:
             self._events.append(heard)
         return None
 
+    def _replied(self, socket: ClientConnection, reply: Reply) -> None:
+        try:
+            text = self._session.again(reply)
+        except EvermarkError as refusal:
+            self._refusal = refusal
+            self._break()
+            raise
+        if text is not None:
+            time.sleep(PAUSE_S)
+            socket.send(text)
+
     def _connect(self) -> None:
         """Connect and say who we are. Raises: Unreachable."""
         try:
             socket = self._exits.enter_context(connect(self._url, compression=None, open_timeout=self._timeout_s))
-            opening = self._session.opening()
-            for _, text in opening:
+            for _, text in self._session.opening():
                 socket.send(text)
         except (*BROKEN, InvalidHandshake) as fault:
             self._exits.close()
             raise Unreachable(f"the stream cannot be reached: {fault!r}") from fault
-        self._opening = {mark for mark, _ in opening}
         self._socket = socket
 
     def _reconnect(self, deadline: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evermark_client import BookBroken, LocalBook, Refused, Unexpected, calls
+from evermark_client import BookBroken, Denied, LocalBook, Refused, Unexpected, calls
 from evermark_client.events import BookChanged, BookLost, Missed, OrderChanged, Other, PricesChanged
 from evermark_client.session import Reply, Session, refusal_of, result_of
 
@@ -125,6 +125,49 @@ def test_a_broken_book_asks_for_a_snapshot() -> None:
     session.lost()
     with pytest.raises(BookBroken):
         book.bids()
+
+
+@pytest.mark.spec("CLT-033")
+def test_a_book_that_nobody_tells_any_more_is_not_whole() -> None:
+    session = Session()
+    session.subscribe("P:book")
+    book = session.books["P"] = LocalBook("P", price_decimals=2, qty_decimals=4)
+    session.hear(book_message("snapshot", 5))
+    assert book.bids() == []
+    session.unsubscribe("P:book")
+    with pytest.raises(BookBroken):
+        book.bids()
+    assert session.hear(book_message("delta", 6, prev_seq=5)) is None
+
+
+def too_often(mark: int) -> Reply:
+    return Reply(mark, 429, b"null", b'{"code": 429, "msg": "Too often.", "result": null}')
+
+
+@pytest.mark.spec("CLT-046")
+def test_what_was_not_taken_is_said_again() -> None:
+    session = Session("key")
+    session.subscribe("P:book")
+    (auth, auth_text), (topic, topic_text) = session.opening()
+    for _ in range(2):
+        assert session.again(too_often(topic)) == topic_text
+        assert session.again(too_often(auth)) == auth_text
+    assert session.again(Reply(topic, 200, b"null", b"")) is None
+    assert session.again(too_often(topic)) is None  # it was taken
+    with pytest.raises(Denied):
+        session.again(Reply(auth, 401, b"null", b'{"code": 401, "msg": "No.", "result": null}'))
+    asked, _ = session.subscribe("P:depth")
+    assert session.again(too_often(asked)) is None  # whoever asked has the answer
+
+
+@pytest.mark.spec("CLT-046")
+def test_a_snapshot_that_was_not_taken_is_asked_for_again() -> None:
+    session = Session()
+    session.books["P"] = LocalBook("P", price_decimals=2, qty_decimals=4)
+    session.hear(book_message("snapshot", 5))
+    session.hear(book_message("delta", 9, prev_seq=7))
+    (text,) = session.to_say
+    assert session.again(too_often(json.loads(text)["id"])) == text
 
 
 def test_replies_find_their_questions() -> None:
