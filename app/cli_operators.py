@@ -122,7 +122,7 @@ def users_verify(
 
 @users_app.command("freeze")
 def users_freeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
-    """End all of somebody's log-ins and API keys at once. Orders and positions stay."""
+    """End all of somebody's log-ins, the password and API keys at once. Orders and positions stay; a code by mail for a new password is the way back."""
     row = ask(asks.FreezeUser(user), asks.UserRow)
     out.print(f"[green]{escape(row.name)} has {row.sessions} log-ins and {row.keys} keys in force.[/green]")
 

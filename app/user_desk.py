@@ -1,5 +1,6 @@
 """What operators see of users and do about them: levels of verification, and an end to all that somebody can come in with."""
 
+import secrets
 from typing import Final, final
 
 from app import user_requests as asks
@@ -8,11 +9,11 @@ from app.feeds.mutes import Muting
 from app.identity import User
 from app.people.levels import Level
 from app.people.register import Register
-from app.people.sessions import Ending
 from app.store import Store
 from exchange import views
 
 LIMIT_MAX: Final = 1_000
+PASSWORD_BYTES: Final = 32
 
 
 @final
@@ -83,7 +84,10 @@ class UserDesk:
         await self._register.set_level(request.owner_id, names.index(request.level))
 
     async def _freeze(self, owner_id: int) -> None:
-        await self._register.sessions.end_all(owner_id, Ending.REVOKED)
+        person = self._register.find(owner_id)
+        if person is not None:
+            # Whoever knows the password would be in again at once: from now on it takes the mailbox to set another one.
+            await self._register.replace_password(person, secrets.token_urlsafe(PASSWORD_BYTES))
         for key in await self._store.identity.keys(owner_id=owner_id):
             if not key.revoked_ms:
                 await self._store.identity.revoke_key(key.api_key)

@@ -26,7 +26,7 @@ class SetLevel(_Request, frozen=True, tag="set_level"):
 
 
 class FreezeUser(_Request, frozen=True, tag="freeze_user"):
-    """End all of somebody's log-ins and API keys at once."""
+    """End all of somebody's log-ins, the password and API keys at once: a new password, with a code by mail, is the way back."""
 
     owner_id: int
 

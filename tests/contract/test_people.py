@@ -399,6 +399,37 @@ def test_a_key_that_is_revoked_or_over_opens_nothing(world: PeopleVenue) -> None
     assert (late.status_code, ned.reject(late)) == (400, "INVALID_EXPIRY")
 
 
+@pytest.mark.spec("PEO-032")
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/keys/rotate"])
+def test_a_key_that_is_made_while_its_session_ends_is_none(world: PeopleVenue, path: str) -> None:
+    """A thief makes one while the owner ends all that was opened."""
+    noa = world.human(f"noa{len(path)}")
+    world.step_up(noa)
+    asked = {"api_key": noa.key().api_key} if "rotate" in path else {"account_id": noa.account_id}
+    owner = world.log_in(noa)
+    identity = world.venue.store.identity
+    begun, go_on = threading.Event(), threading.Event()
+    create_key = identity.create_key
+
+    async def create_slowly(*arguments: Any, **more: Any) -> Any:
+        begun.set()
+        await asyncio.to_thread(go_on.wait)
+        return await create_key(*arguments, **more)
+
+    identity.create_key = create_slowly  # type: ignore[method-assign]
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(noa.post, path, **asked)
+            assert begun.wait(30)
+            assert owner.result("DELETE", "/v1/sessions") == {"ended": 1}
+            go_on.set()
+            assert late.result().status_code == 401
+    finally:
+        go_on.set()
+        identity.create_key = create_key  # type: ignore[method-assign]
+    assert len(owner.result("GET", "/v1/keys")["keys"]) == ("rotate" in path)
+
+
 @pytest.mark.spec("PEO-033")
 def test_a_rotated_key_goes_on_for_the_overlap(world: PeopleVenue) -> None:
     ora = world.human("ora")
@@ -738,6 +769,29 @@ def test_what_is_no_message_is_refused_with_its_place(world: PeopleVenue, body: 
     answer = requests.post(world.venue.url + "/v1/login", data=body, timeout=30)
     assert answer.status_code == 400
     conforms(world.venue, answer)
+
+
+@pytest.mark.spec("PEO-037")
+def test_a_line_feed_is_no_part_of_a_name(world: PeopleVenue) -> None:
+    """To Python a pattern's end is also before the last one: an address with one would go into a mail's header."""
+    yan = world.human("yan", usd=10)
+    other = yan.result("POST", "/v1/accounts", name="other")["account_id"]
+    world.step_up(yan)
+    there = {"from_account_id": yan.account_id, "to_account_id": other, "asset": "USD", "amount": "1"}
+    for path, body, field in (
+        ("/v1/signup", {"email": "line@example.org\n", "password": PASSWORD}, "email"),
+        ("/v1/accounts", {"name": "line\n"}, "name"),
+        ("/v1/accounts", {"name": "line", "label": "line\n"}, "label"),
+        ("/v1/transfers", {**there, "name": "line\n"}, "name"),
+        ("/v1/transfers", {**there, "name": "line", "amount": "1\n"}, "amount"),
+        ("/v1/withdrawal_addresses", {"asset": "BTC", "address": world.address() + "\n"}, "address"),
+        ("/v1/keys/rotate", {"api_key": "ab\n"}, "api_key"),
+        ("/v1/step_up", {"code": "123456\n"}, "code"),
+    ):
+        answer = yan.post(path, **body)
+        assert (answer.status_code, yan.reject(answer)) == (400, "MALFORMED"), (path, answer.text)
+        assert answer.json()["result"]["field"] == field
+        conforms(world.venue, answer)
 
 
 @pytest.mark.spec("PEO-037")

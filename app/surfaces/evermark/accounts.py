@@ -9,7 +9,7 @@ from app.people.office import PeopleOffice
 from app.people.refusals import Refusal, Refused
 from app.store import Store
 from app.surfaces.evermark.keys import AccountId, Label
-from app.surfaces.evermark.rows import Access, Message, Nothing, Rejection, Result, Row, Visit
+from app.surfaces.evermark.rows import END, Access, Message, Nothing, Rejection, Result, Row, Visit
 from exchange import views
 from exchange.commands import AdvanceWithdrawal, Command, RequestWithdrawal, TransferFunds
 from exchange.events import CommandRejected, Event, TransferRepeated, WithdrawalAdvanced, WithdrawalRequested
@@ -21,14 +21,19 @@ ClientName = Annotated[
     Meta(
         min_length=1,
         max_length=32,
-        pattern=r"^[A-Za-z0-9_.-]+$",
+        pattern=r"^[A-Za-z0-9_.-]+" + END,
         description="A name of your own: the same again answers with the first outcome and does nothing.",
     ),
 ]
-AssetName = Annotated[str, Meta(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+$")]
+AssetName = Annotated[str, Meta(min_length=1, max_length=16, pattern="^[A-Za-z0-9]+" + END)]
 Amount = Annotated[
     str,
-    Meta(min_length=1, max_length=40, pattern=r"^[0-9]+(\.[0-9]{1,8})?$", description="In whole units, such as 0.25."),
+    Meta(
+        min_length=1,
+        max_length=40,
+        pattern=r"^[0-9]+(\.[0-9]{1,8})?" + END,
+        description="In whole units, such as 0.25.",
+    ),
 ]
 _MODES: Final = {True: "isolated", False: "cross"}
 

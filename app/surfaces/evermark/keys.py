@@ -7,10 +7,10 @@ from msgspec import Meta
 
 from app.auth import Scope
 from app.clock import Clock
-from app.identity import Identity, KeyInfo
+from app.identity import Identity, KeyInfo, NewKey
 from app.people.office import PeopleOffice
 from app.people.refusals import Refusal, Refused
-from app.surfaces.evermark.rows import Access, Done, Message, Nothing, Result, Row, Visit
+from app.surfaces.evermark.rows import END, Access, Done, Message, Nothing, Result, Row, Visit
 
 KEYS_MAX: Final = 50
 """Keys in force of one account."""
@@ -20,10 +20,10 @@ OVERLAP_MAX_S: Final = 7 * 86_400
 TIME_MAX_MS: Final = 10**14
 
 ScopeName = Literal["read", "trade", "withdraw"]
-Label = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*" + END)]
 Network = Annotated[str, Meta(max_length=64, description="An IP address, or a network such as 203.0.113.0/24.")]
 AccountId = Annotated[int, Meta(ge=1, le=2**53)]
-ApiKey = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9a-f]+$")]
+ApiKey = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9a-f]+" + END)]
 
 
 class CreateKey(Message, frozen=True):
@@ -81,6 +81,7 @@ class Keys:
 
     def __init__(self, office: PeopleOffice, identity: Identity, clock: Clock) -> None:
         self._accounts = office.accounts
+        self._sessions = office.register.sessions
         self._identity = identity
         self._clock = clock
 
@@ -107,7 +108,7 @@ class Keys:
             networks=networks,
             expires_at_ms=asked.expires_ms or 0,
         )
-        return KeySecret(new.api_key, new.secret)
+        return await self._hand_over(visit, new)
 
     async def rotate(self, visit: Visit, asked: RotateKey) -> KeySecret:
         """POST /v1/keys/rotate."""
@@ -124,14 +125,24 @@ class Keys:
             networks=old.networks,
             expires_at_ms=old.expires_at_ms,
         )
+        made = await self._hand_over(visit, new)
         await self._identity.expire_key(old.api_key, now_ms + asked.overlap_s * 1000)
-        return KeySecret(new.api_key, new.secret)
+        return made
 
     async def revoke(self, visit: Visit, asked: NameKey) -> Done:
         """DELETE /v1/keys."""
         await self._need(visit.owner_id, asked.api_key)
         await self._identity.revoke_key(asked.api_key)
         return Done()
+
+    async def _hand_over(self, visit: Visit, new: NewKey) -> KeySecret:
+        """Give the key out, unless the session ended while it was made: what ends a session must leave nothing of it. Raises: Refused."""
+        try:
+            self._sessions.check_still(visit.session)
+        except Refused:
+            await self._identity.revoke_key(new.api_key)
+            raise
+        return KeySecret(new.api_key, new.secret)
 
     async def _of(self, owner_id: int) -> list[KeyInfo]:
         return [key for key in await self._identity.keys(owner_id=owner_id) if not key.revoked_ms]

@@ -10,20 +10,20 @@ from app.people.person import Person
 from app.people.refusals import Refusal, Refused
 from app.people.sessions import Ending, Opened
 from app.people.tokens import ACCESS_S, Bearer
-from app.surfaces.evermark.rows import Access, Done, Message, Nothing, Result, Row, Visit
+from app.surfaces.evermark.rows import END, Access, Done, Message, Nothing, Result, Row, Visit
 
 Email = Annotated[
     str,
     Meta(
         max_length=254,
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$",
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+" + END,
         description="Upper and lower case are the same.",
     ),
 ]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
-Code = Annotated[str, Meta(min_length=1, max_length=40, pattern="^[0-9A-Za-z -]+$")]
+Code = Annotated[str, Meta(min_length=1, max_length=40, pattern="^[0-9A-Za-z -]+" + END)]
 Token = Annotated[str, Meta(min_length=1, max_length=2_000)]
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9a-f]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[0-9a-f]+" + END)]
 
 
 class SignUp(Message, frozen=True):

@@ -27,6 +27,8 @@ from exchange.rejects import Reject
 _log = logging.getLogger(__name__)
 
 TOO_LARGE: Final = 413
+END: Final = r"$(?!\n)"
+"""The end of a text in a pattern: to Python, and so to msgspec, a `$` alone is also the place before a last line feed."""
 REJECTED: Final = 422
 
 

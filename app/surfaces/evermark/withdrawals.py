@@ -16,7 +16,7 @@ from app.store import Store
 from app.surfaces.evermark.accounts import Amount, AssetName, ClientName, MoneyDesk
 from app.surfaces.evermark.keys import AccountId, Label
 from app.surfaces.evermark.people import Code
-from app.surfaces.evermark.rows import Access, Done, Message, Nothing, Result, Row, Visit
+from app.surfaces.evermark.rows import END, Access, Done, Message, Nothing, Result, Row, Visit
 from exchange import views
 from exchange.commands import AdvanceWithdrawal, RequestWithdrawal, WithdrawalStatus
 from exchange.instrument import Asset
@@ -27,7 +27,7 @@ ADDED_SUBJECT = "An address to withdraw to was added"
 LIST_MAX = 200
 
 WithdrawalId = Annotated[int, Meta(ge=1, le=2**53)]
-Printable = r"^[\x20-\x7e]*$"
+Printable = r"^[\x20-\x7e]*" + END
 
 
 class AddAddress(Message, frozen=True):
