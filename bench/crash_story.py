@@ -52,7 +52,6 @@ class Minute:
     deleveragings: int = 0
     fund: float = 0.0
     holders: int = 0
-    below_zero: int = 0
     ticks: int = 0
     tick_s: float = 0.0
     tick_worst_s: float = 0.0

@@ -43,7 +43,6 @@ class _Maker:
         self.spread_ticks = spread_ticks
         self.live: list[int] = []
         self.number = 0
-        self.qty_drawn = 0
 
     def play(self, kind: int, sign: int, price: int, qty: int) -> Operation:
         self.number += 1

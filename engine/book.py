@@ -189,15 +189,6 @@ class Book:
         level = self.bids.best if sign > 0 else self.asks.best
         return 0 if level is None else level.price
 
-    def best_displayed(self, sign: int) -> int:
-        """Best price at which a side shows something; 0 when it shows nothing.
-
-        Cost: O(levels that hold hidden orders only, in front of it).
-        """
-        for price, _ in self.depth(sign, 1):
-            return price
-        return 0
-
     def depth(self, sign: int, limit: int) -> list[tuple[int, int]]:
         """List (price, displayed quantity) of a side, best first, at most `limit` prices. Hidden orders do not show."""
         found: list[tuple[int, int]] = []

@@ -6,11 +6,6 @@ def div_up(numerator: int, divisor: int) -> int:
     return -(-numerator // divisor)
 
 
-def div_down(numerator: int, divisor: int) -> int:
-    """Divide, rounded towards -infinity. Requires: divisor > 0."""
-    return numerator // divisor
-
-
 def div_to_zero(numerator: int, divisor: int) -> int:
     """Divide, rounded towards zero. Requires: divisor > 0."""
     return numerator // divisor if numerator >= 0 else -(-numerator // divisor)

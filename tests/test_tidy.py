@@ -18,6 +18,16 @@ MAY_IMPORT = {
 MESSAGES = {"commands.py", "events.py", "instrument.py", "state_codec.py"}
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "hash", "id", "float", "globals", "breakpoint", "__import__"}
 FUNCTION_LINES_MAX = 70
+# The folders of app, lower ones first: each may import those below it and what lies in app itself, where the parts are put together.
+FLOORS = (
+    {"models"},
+    {"db"},
+    {"feeds", "custody", "proof"},
+    {"people"},
+    {"surfaces.everstrike"},
+    {"stream"},
+    {"surfaces.evermark"},
+)
 
 
 def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -57,6 +67,34 @@ def test_app_asks_exchange_for_everything() -> None:
         if name.split(".")[0] in PURE[:3] and not name.startswith("engine.order.")
     ]
     assert wrong == []
+
+
+def folder_of(module: str) -> str:
+    """The folder of app that a module lies in; empty for app itself."""
+    parts = module.split(".")[1:]
+    return next((name for floor in FLOORS for name in floor if parts[: name.count(".") + 1] == name.split(".")), "")
+
+
+def test_no_folder_of_app_imports_one_above_it() -> None:
+    height = {name: at for at, floor in enumerate(FLOORS) for name in floor}
+    folders = {".".join(path.parts[1:-1]) for path, _ in sources("app") if path.name != "__init__.py"} - {""}
+    assert folders == height.keys(), "a folder without a floor"
+    wrong = [
+        f"{path}: {name}"
+        for path, tree in sources("app")
+        for name in imports(tree)
+        if (own := folder_of(".".join(path.with_suffix("").parts)))
+        and name.startswith("app.")
+        and (other := folder_of(name)) not in ("", own)
+        and height[other] >= height[own]
+    ]
+    assert wrong == []
+
+
+def test_a_client_needs_nothing_of_the_house() -> None:
+    for path, tree in sources("client"):
+        for name in imports(tree):
+            assert name.split(".")[0] not in HOUSE, f"{path}: {name}"
 
 
 def test_pure_folders_stay_pure() -> None:

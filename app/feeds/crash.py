@@ -9,17 +9,14 @@ while, and another prints a price for some seconds at which nobody else traded.
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
 from app.feeds.derived import is_derived
-from app.feeds.replay import ReplayFeed
 from app.listings import load
 from app.wire import plain
-from exchange.commands import UpdateIndexPrice
-from exchange.instrument import IndexTerms
 
 E9: Final = 10**9
 PPM: Final = 10**6
@@ -142,20 +139,6 @@ def crash_rows(
                 if number == 3 and wick <= second < wick + WICK_S:
                     price -= price * WICK_PPM // PPM
                 yield Row(start_ms + 1_000 * second, start.symbol, f"{SOURCE}{number}", max(1, price))
-
-
-def crash_feed(indices: Sequence[IndexTerms], starts: Mapping[int, int], seed: int, *, sources: int = 5) -> ReplayFeed:
-    """Return a feed that plays a crash of these indices from their start prices, by index id, without a file."""
-    terms = {index.symbol: index for index in indices}
-    rows = crash_rows(
-        [Start(index.symbol, starts[index.index_id], index.price_decimals) for index in indices], seed, sources=sources
-    )
-    return ReplayFeed(
-        [
-            UpdateIndexPrice(terms[row.symbol].index_id, int(row.source.removeprefix(SOURCE)), row.price, row.time_ms)
-            for row in rows
-        ]
-    )
 
 
 def main() -> None:

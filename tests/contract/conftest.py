@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +25,14 @@ def venue(
 @contextmanager
 def own_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str) -> Iterator[Venue]:
     """An exchange on which nobody else trades, for as long as the block lasts."""
-    asyncio.run(create_database(postgres, name))
-    settings = Settings(database_url=postgres.url(name), data_dir=folders.mktemp(name), master_key=MASTER_KEY)
-    with running_venue(settings) as running:
+    with running_venue(own_settings(postgres, folders.mktemp(name), name)) as running:
         yield running
+
+
+def own_settings(postgres: EmbeddedServer, folder: Path, name: str, **more: Any) -> Settings:
+    """Settings of an exchange with a new database by this name."""
+    asyncio.run(create_database(postgres, name))
+    return Settings(database_url=postgres.url(name), data_dir=folder, master_key=MASTER_KEY, **more)
 
 
 async def create_database(postgres: EmbeddedServer, name: str) -> None:

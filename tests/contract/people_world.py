@@ -1,6 +1,5 @@
 """An exchange with a mail server, and people who use it."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,10 @@ from app.db.embedded import EmbeddedServer
 from app.db.tables import lockouts
 from app.people.notices import Kind
 from app.people.office import PeopleOffice
-from app.settings import Settings
 from exchange import views
 from exchange.commands import Deposit
 from exchange.limits import MONEY_SCALE
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.support.post import PostOffice, code_in
 from tests.venue import BTC, DEADLINE_S, PRICE, USD, Client, Venue, running_venue
 
@@ -206,17 +203,16 @@ class PeopleVenue:
 @contextmanager
 def people_venue(postgres: EmbeddedServer, folder: Path, name: str) -> Iterator[PeopleVenue]:
     """An exchange that sends mail and asks for a withdrawal's code, until the block ends."""
-    asyncio.run(create_database(postgres, name))
     post = PostOffice()
-    settings = Settings(
-        database_url=postgres.url(name),
-        data_dir=folder / name,
-        master_key=MASTER_KEY,
+    settings = own_settings(
+        postgres,
+        folder / name,
+        name,
         mailer="smtp",
         smtp_url=post.url,
         withdrawal_confirmation="email",
         cors_origins=(ORIGIN,),
-        **PEOPLE_LIMITS,  # type: ignore[arg-type]  # names and numbers of settings
+        **PEOPLE_LIMITS,
     )
     try:
         with running_venue(settings) as venue:

@@ -1,24 +1,20 @@
 """The golden answers: what the reference shows is what the exchange says."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from app.db.embedded import EmbeddedServer
-from app.settings import Settings
 from app.surfaces.everstrike import examples
-from tests.conftest import MASTER_KEY
 from tests.contract.answers import record
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.contract.documents import document
 from tests.venue import Venue, running_venue
 
 
 @pytest.mark.spec("REST-090")
 def test_the_answers_are_the_golden_ones(postgres: EmbeddedServer, tmp_path: Path) -> None:
-    asyncio.run(create_database(postgres, "answers"))
-    settings = Settings(database_url=postgres.url("answers"), data_dir=tmp_path, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path, "answers")
     with running_venue(settings) as venue:
         found = record(venue, settings)
     golden = examples.load()

@@ -1,6 +1,5 @@
 """What dashboards and alerts ask for is there to be had, and what alerts point at is written."""
 
-import asyncio
 import json
 import re
 import shlex
@@ -14,9 +13,7 @@ import typer
 
 from app import cli
 from app.db.embedded import EmbeddedServer
-from app.settings import Settings
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.venue import DEADLINE_S, running_venue
 
 ROOT = Path(__file__).parents[2]
@@ -32,14 +29,8 @@ SCRAPER = {"up"}
 @pytest.fixture(scope="module")
 def said(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """/metrics of an exchange on which somebody traded; it needs no token there."""
-    asyncio.run(create_database(postgres, "dashboards"))
-    settings = Settings(
-        database_url=postgres.url("dashboards"),
-        data_dir=tmp_path_factory.mktemp("dashboards"),
-        master_key=MASTER_KEY,
-        metrics_open=True,
-        custody="simulated",
-    )
+    folder = tmp_path_factory.mktemp("dashboards")
+    settings = own_settings(postgres, folder, "dashboards", metrics_open=True, custody="simulated")
     with running_venue(settings) as venue:
         assert venue.client("trader").order().status_code == 200
         answer = requests.get(f"{venue.url}/metrics", timeout=DEADLINE_S)

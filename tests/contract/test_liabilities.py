@@ -1,6 +1,5 @@
 """`evermark liabilities` beside a running exchange, the two addresses under /v1, and the program that users check with."""
 
-import asyncio
 import json
 import os
 import re
@@ -16,10 +15,9 @@ import requests
 
 from app.auth import Scope, sign
 from app.db.embedded import EmbeddedServer
-from app.settings import Settings
 from app.surfaces.evermark.liabilities import SIGNED_PREFIX
 from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.contract.documents import conforms
 from tests.venue import Client, Venue, running_venue
 
@@ -65,9 +63,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     data_dir: Path = tmp_path_factory.mktemp("liabilities")
-    asyncio.run(create_database(postgres, "liabilities"))
-    settings = Settings(database_url=postgres.url("liabilities"), data_dir=data_dir, master_key=MASTER_KEY)
-    with running_venue(settings) as venue:
+    with running_venue(own_settings(postgres, data_dir, "liabilities")) as venue:
         yield Place(venue, data_dir)
 
 

@@ -1,6 +1,5 @@
 """Limits over HTTP, as a client meets them. The clock stands: a token that is gone stays gone until the test moves it."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ import requests
 from app.connections import Connection
 from app.db.embedded import EmbeddedServer
 from app.limits import AddressLimits
-from app.settings import Settings
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.contract.documents import conforms
 from tests.venue import PAIR, Client, Venue, running_venue
 
@@ -25,10 +22,7 @@ WORDS = "You have done that too much recently. Care to try again in {:.3f} secon
 @pytest.fixture(scope="module")
 def limited(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     """60 orders and 4 cancels a minute for an account; 200 requests at once for a key, of which one grows in a second."""
-    asyncio.run(create_database(postgres, "limited"))
-    settings = Settings(
-        database_url=postgres.url("limited"), data_dir=tmp_path_factory.mktemp("limited"), master_key=MASTER_KEY
-    )
+    settings = own_settings(postgres, tmp_path_factory.mktemp("limited"), "limited")
     limits = {
         "account_orders_per_min": 60,
         "account_cancels_per_min": 4,
@@ -125,8 +119,7 @@ def test_a_stranger_cannot_use_up_an_accounts_orders(limited: Venue) -> None:
 
 @pytest.mark.spec("LIM-001", "LIM-002")
 def test_an_address_is_told_in_the_same_words(postgres: EmbeddedServer, tmp_path: Path) -> None:
-    asyncio.run(create_database(postgres, "crowded"))
-    settings = Settings(database_url=postgres.url("crowded"), data_dir=tmp_path, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path, "crowded")
 
     class Limited(Connection):
         limits: AddressLimits | None = None

@@ -1,6 +1,5 @@
 """The admin surface, its log, the probes and the metrics, over HTTP and over the socket."""
 
-import asyncio
 import getpass
 import hashlib
 import json
@@ -26,8 +25,7 @@ from app.surfaces.evermark.admin import PREFIX, ROUTES, SOCKET_ONLY, Route
 from app.tokens import Duty
 from exchange import views
 from exchange.commands import UpdateIndexPrice
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.support.streams import credentials, listening
 from tests.venue import DEADLINE_S, PAIR, Venue, running_venue
 
@@ -64,9 +62,7 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    asyncio.run(create_database(postgres, "operators"))
-    folder = tmp_path_factory.mktemp("operators")
-    settings = Settings(database_url=postgres.url("operators"), data_dir=folder, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path_factory.mktemp("operators"), "operators")
     with running_venue(settings) as venue:
         yield House(venue, settings)
 

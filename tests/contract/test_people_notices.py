@@ -9,8 +9,12 @@ from app.db.embedded import EmbeddedServer
 from app.people.notices import Kind
 from app.stream import messages
 from exchange import views
+from exchange.commands import AdvanceWithdrawal, RequestWithdrawal, WithdrawalStatus
+from exchange.events import WithdrawalRequested
+from exchange.limits import MONEY_SCALE
 from tests.contract.people_world import Human, PeopleVenue, people_venue
 from tests.support.streams import listening
+from tests.venue import BTC
 
 CALL = "USD_BTCCALL_PERP"
 HOUR_MS = 3_600_000
@@ -119,6 +123,22 @@ def test_what_becomes_of_a_withdrawal_is_told(world: PeopleVenue) -> None:
         f"Withdrawal {made['withdrawal_id']}: 0.01 BTC to {made['address']} is on its way"
     )
     world.post.wait(dot.email, 1, "A withdrawal moved")
+
+
+@pytest.mark.spec("PEO-081")
+@pytest.mark.parametrize(
+    "status, words", [("SUCCEEDED", "has arrived"), ("FAILED", "failed"), ("REJECTED", "was rejected")]
+)
+def test_how_a_withdrawal_ended_is_told(world: PeopleVenue, status: str, words: str) -> None:
+    human = world.human(f"one-who-{status.lower()}", btc=1)
+    asked = RequestWithdrawal("rent", human.account_id, BTC, MONEY_SCALE // 100, world.address(), is_confirmed=True)
+    made = world.venue.submit(asked)[0]
+    assert isinstance(made, WithdrawalRequested)
+    for step in ("REJECTED",) if status == "REJECTED" else ("PROCESSING", status):
+        world.venue.submit(AdvanceWithdrawal(made.withdrawal_id, WithdrawalStatus[step]))
+    found = world.wait_for_notice(human, Kind.WITHDRAWAL, 1 if status == "REJECTED" else 2)["words"]
+    assert found.startswith(f"Withdrawal {made.withdrawal_id}: 0.01 BTC to {asked.address} ")
+    assert words in found
 
 
 @pytest.mark.spec("PEO-084")

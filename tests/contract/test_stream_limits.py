@@ -1,6 +1,5 @@
 """What a client of the stream may cost: connections, messages, frames, silence, and reading slowly."""
 
-import asyncio
 import contextlib
 import json
 import socket
@@ -16,10 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from app.db.embedded import EmbeddedServer
-from app.settings import Settings
 from app.stream.client import Client as StreamClient
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_settings
 from tests.support.streams import credentials, listening
 from tests.venue import PAIR, SPOT, Client, Venue, running_venue
 
@@ -29,9 +26,7 @@ DEFAULTS: Final = {"stream_connections": 10, "stream_messages_per_s": 20}
 @pytest.fixture(scope="module")
 def strict(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     """An exchange with the stream's limits as they are documented."""
-    asyncio.run(create_database(postgres, "strict"))
-    data_dir: Path = tmp_path_factory.mktemp("strict")
-    settings = Settings(database_url=postgres.url("strict"), data_dir=data_dir, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path_factory.mktemp("strict"), "strict")
     with running_venue(settings, limits=DEFAULTS) as running:
         yield running
 
@@ -425,9 +420,8 @@ def _read_book(sleeper: Sleeper, found: list[dict[str, Any]]) -> None:
 
 @pytest.mark.spec("STREAM-010", "STREAM-052", "STREAM-053")
 def test_what_was_told_before_a_start_is_there_after_it(postgres: EmbeddedServer, tmp_path: Path) -> None:
-    asyncio.run(create_database(postgres, "again"))
     open_ended = ExitStack()
-    settings = Settings(database_url=postgres.url("again"), data_dir=tmp_path, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path, "again")
     with running_venue(settings) as venue:
         client, other = venue.client("who comes back"), venue.client("the other")
         first = open_ended.enter_context(listening(venue.url))

@@ -1,25 +1,21 @@
 """The reference of the streams: what it says is what the exchange does."""
 
-import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from app.db.embedded import EmbeddedServer
-from app.settings import Settings
 from app.stream import examples, messages
 from app.stream.described import ANSWERS, ASIDE, OPERATIONS, PRIVATE, PUBLIC, WHEN
 from app.stream.entry import PATHS
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from tests.contract.conftest import own_venue
 from tests.contract.stream_answers import Recorder, record
 from tests.support.book_client import BookClient, Step
 from tests.support.streams import Message, listening
-from tests.venue import Venue, running_venue
+from tests.venue import Venue
 
 Json = dict[str, Any]
 
@@ -27,10 +23,7 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def recorded(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Recorder:
     """A run in which everything happens."""
-    asyncio.run(create_database(postgres, "stream_answers"))
-    data_dir: Path = tmp_path_factory.mktemp("answers")
-    settings = Settings(database_url=postgres.url("stream_answers"), data_dir=data_dir, master_key=MASTER_KEY)
-    with running_venue(settings) as venue:
+    with own_venue(postgres, tmp_path_factory, "stream_answers") as venue:
         return record(venue)
 
 

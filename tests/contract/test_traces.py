@@ -1,6 +1,5 @@
 """Traces, sent to a collector that a test is."""
 
-import asyncio
 import gzip
 import subprocess
 import sys
@@ -18,9 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from app.db.embedded import EmbeddedServer
 from app.faults import SettingsInvalid
-from app.settings import Settings, from_environment
-from tests.conftest import MASTER_KEY
-from tests.contract.conftest import create_database
+from app.settings import from_environment
+from tests.contract.conftest import own_settings
 from tests.venue import running_venue
 
 ROOT = Path(__file__).parents[2]
@@ -58,8 +56,7 @@ def collector() -> Iterator[tuple[str, list[Span]]]:
 
 def test_a_request_is_a_trace(postgres: EmbeddedServer, tmp_path: Path) -> None:
     """OPS-018: under its caller's, with a span for each step of its command."""
-    asyncio.run(create_database(postgres, "traces"))
-    settings = Settings(database_url=postgres.url("traces"), data_dir=tmp_path, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path, "traces")
     with collector() as (endpoint, spans), running_venue(replace(settings, otel_endpoint=endpoint)) as venue:
         client = venue.client("traced")
         answer = client.post(
@@ -88,8 +85,7 @@ def test_a_request_is_a_trace(postgres: EmbeddedServer, tmp_path: Path) -> None:
 
 def test_a_collector_that_is_away_is_no_matter(postgres: EmbeddedServer, tmp_path: Path) -> None:
     """OPS-018."""
-    asyncio.run(create_database(postgres, "untraced"))
-    settings = Settings(database_url=postgres.url("untraced"), data_dir=tmp_path, master_key=MASTER_KEY)
+    settings = own_settings(postgres, tmp_path, "untraced")
     with running_venue(replace(settings, otel_endpoint="http://127.0.0.1:1/v1/traces")) as venue:
         assert venue.client("untraced").order().status_code == 200
 

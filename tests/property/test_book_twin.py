@@ -163,7 +163,6 @@ class Twins:
             side = naive.side(sign)
             depth = naive.depth(sign)
             assert book.best(sign) == (side[0].price if side else 0)
-            assert book.best_displayed(sign) == (depth[0][0] if depth else 0)
             assert book.depth(sign, PRICE_MAX + 5) == depth
 
     def rebuild(self) -> None:

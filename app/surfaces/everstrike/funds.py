@@ -28,7 +28,6 @@ from exchange.instrument import Asset
 from exchange.limits import ADDRESS_LENGTH_MAX, NETWORK_LENGTH_MAX, REFERENCE_LENGTH_MAX
 from exchange.rejects import Reject
 
-ASSET_LENGTH_MAX: Final = 16
 CLOSED: Final = "WITHDRAWALS_CLOSED"
 CLOSED_WORDS: Final = "Withdrawals are closed for now. Your balance is as it was."
 

@@ -1,3 +1,4 @@
+import re
 import traceback
 from pathlib import Path
 
@@ -12,6 +13,15 @@ def test_an_empty_environment_gives_embedded_defaults() -> None:
     found = from_environment({})
     assert found == Settings(data_dir=Path("data").absolute())
     assert (found.host, found.port, found.is_embedded, found.demo) == ("127.0.0.1", 8080, True, True)
+
+
+def test_every_setting_stands_in_the_documents() -> None:
+    root = Path(__file__).parent.parent.parent.parent
+    known = set(re.findall(r'"(EVERMARK_[A-Z0-9_]+)"', (root / "app" / "settings.py").read_text("utf-8")))
+    pages = [root / "README.md", *(root / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"\bEVERMARK_[A-Z0-9_]+\b", page.read_text("utf-8"))}
+    assert len(known) > 40
+    assert known - named == set()
 
 
 def test_values_are_read() -> None:

@@ -98,8 +98,8 @@ def test_only_what_rests_is_removed_or_reduced() -> None:
 def test_hidden_counts_for_best_and_does_not_show() -> None:
     """BOOK-006"""
     book = book_of("1 buy 5@101 hidden", "2 buy 5@100", "3 sell 5@102 hidden")
-    assert (book.best(BUY), book.best_displayed(BUY), book.depth(BUY, 10)) == (101, 100, [(100, 5)])
-    assert (book.best(SELL), book.best_displayed(SELL), book.depth(SELL, 10)) == (102, 0, [])
+    assert (book.best(BUY), book.depth(BUY, 10)) == (101, [(100, 5)])
+    assert (book.best(SELL), book.depth(SELL, 10)) == (102, [])
 
 
 def test_depth_shows_tips_of_the_best_prices() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.fixed import div_down, div_half_up, div_to_zero, div_up
+from risk.fixed import div_half_up, div_to_zero, div_up
 from risk.margin import PPM_TO_RATE, RATE_SCALE, fee, fee_for_each_lot, leverage_rate, requirement
 from risk.position import OwnerNotional, Position
 
@@ -14,8 +14,8 @@ PERCENT = RATE_SCALE // 100
 
 def test_divisions_round_as_they_are_named() -> None:
     """NUM-001: -7 / 2 is -3 up, -4 down, -3 to zero; 5 / 2 is 3 half up."""
-    assert (div_up(-7, 2), div_down(-7, 2), div_to_zero(-7, 2), div_half_up(5, 2)) == (-3, -4, -3, 3)
-    assert (div_up(7, 2), div_down(7, 2), div_to_zero(7, 2), div_half_up(-5, 2)) == (4, 3, 3, -2)
+    assert (div_up(-7, 2), div_to_zero(-7, 2), div_half_up(5, 2)) == (-3, -3, 3)
+    assert (div_up(7, 2), div_to_zero(7, 2), div_half_up(-5, 2)) == (4, 3, -2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.feeds.crash import E9, HOUR_S, SILENT_S, WICK_S, Row, Start, crash_feed, crash_path, crash_rows
+from app.feeds.crash import E9, HOUR_S, SILENT_S, WICK_S, Row, Start, crash_path, crash_rows
 from app.feeds.replay import read_prices
 from app.listings import load
 from exchange.commands import UpdateIndexPrice
@@ -85,16 +85,3 @@ def test_the_program_writes_what_the_replay_feed_plays(tmp_path: Path) -> None:
     lows = {index: min(row.price for row in played if row.index_id == index and row.source_id == 1) for index in (1, 2)}
     assert 3_880_000 < lows[1] < 3_920_000
     assert 202_000 < lows[2] < 206_000
-
-
-def test_a_feed_without_a_file() -> None:
-    """FEED-033: the same rows."""
-    listings = load()
-    btc = [terms for terms in listings.indices if terms.symbol == "BTC_USD"]
-    feed = crash_feed(btc, listings.starts, 7)
-    played = feed.take(0) + feed.take(10**9)
-    assert feed.is_finished
-    assert [(row.source_time_ms, row.price) for row in played] == [
-        (row.time_ms, row.price) for row in crash_rows([BTC], 7)
-    ]
-    assert {row.source_id for row in played} == {1, 2, 3, 4, 5}
