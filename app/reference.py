@@ -22,28 +22,34 @@ details{margin:.4rem 0}pre{background:#f4f5f7;padding:.8rem;overflow:auto}
 
 @final
 class JsonReference(JsonRenderPlugin):
-    """The document as JSON."""
+    """The document as JSON, made when it is asked for first: making it holds up everybody else."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/openapi.json")
         self._written = written
+        self._made = b""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the document."""
-        return msgspec.json.encode(merged(openapi_schema, self._written))
+        if not self._made:
+            self._made = msgspec.json.encode(merged(openapi_schema, self._written))
+        return self._made
 
 
 @final
 class PageReference(OpenAPIRenderPlugin):
-    """The document as a page to read."""
+    """The document as a page to read, made once too."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/", media_type=MediaType.HTML)
         self._written = written
+        self._made = b""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the page."""
-        return page(merged(openapi_schema, self._written)).encode()
+        if not self._made:
+            self._made = page(merged(openapi_schema, self._written)).encode()
+        return self._made
 
 
 def merged(generated: Document, written: Document) -> Document:

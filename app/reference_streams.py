@@ -11,41 +11,50 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from app.reference import STYLE, Document, details, merged
 from app.stream.asyncapi import document
 
+_HERE: Final = "address-of-this-exchange"
 _KINDS: Final = {"receive": "What you may send", "send": "What you are told"}
 
 
 @final
 class JsonStreams(OpenAPIRenderPlugin):
-    """The document as JSON."""
+    """The document as JSON, made once but for the address at which it was asked for."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/asyncapi.json", media_type=MediaType.JSON)
         self._written = written
+        self._made: dict[bool, bytes] = {}
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the document."""
-        return msgspec.json.encode(described(request, merged(openapi_schema, self._written)))
+        is_secure = request.url.scheme == "https"
+        if is_secure not in self._made:
+            rest = merged(openapi_schema, self._written)
+            self._made[is_secure] = msgspec.json.encode(described(rest, is_secure=is_secure))
+        return self._made[is_secure].replace(_HERE.encode(), msgspec.json.encode(request.url.netloc)[1:-1])
 
 
 @final
 class PageStreams(OpenAPIRenderPlugin):
-    """The document as a page to read."""
+    """The document as a page to read, made once like it."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/streams", media_type=MediaType.HTML)
         self._written = written
+        self._made: dict[bool, bytes] = {}
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the page."""
-        return page(described(request, merged(openapi_schema, self._written))).encode()
+        is_secure = request.url.scheme == "https"
+        if is_secure not in self._made:
+            rest = merged(openapi_schema, self._written)
+            self._made[is_secure] = page(described(rest, is_secure=is_secure)).encode()
+        return self._made[is_secure].replace(_HERE.encode(), escape(request.url.netloc).encode())
 
 
-def described(request: Request[Any, Any, Any], rest: Document) -> Document:
-    """The document, for whoever asks at this address."""
-    info, url = rest["info"], request.url
-    return document(
-        rest, title=info["title"], version=info["version"], host=url.netloc, is_secure=url.scheme == "https"
-    )
+def described(rest: Document, *, is_secure: bool) -> Document:
+    """The document, with a word in place of the address."""
+    info = rest["info"]
+    return document(rest, title=info["title"], version=info["version"], host=_HERE, is_secure=is_secure)
 
 
 def page(streams: Document) -> str:

@@ -7,6 +7,7 @@ lost without harm: the journal is whole, an older snapshot or none does as well.
 import asyncio
 import contextlib
 import logging
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NamedTuple, final
@@ -129,8 +130,9 @@ async def prune(connection: Connection, *, kept: int) -> None:
     )
 
 
+@cache
 def code_version() -> str:
-    """The version of this program."""
+    """The version of this program. Looking for it is work for the disk: it is done once."""
     try:
         return version("evermark")
     except PackageNotFoundError:

@@ -92,6 +92,22 @@ def test_a_ticker_stands_in_the_envelope_and_beside_it(venue: Venue) -> None:
     assert conforms(venue, wrong) == {"reject": "UNKNOWN_MARKET", "field": "pair"}
 
 
+@pytest.mark.spec("LIM-019")
+def test_what_is_made_once_is_made_anew_when_something_changed(venue: Venue, alice: Client) -> None:
+    def said() -> tuple[object, object]:
+        return read(venue, "/ticker")[PAIR]["bid_price"], read(venue, "/pairs")[PAIR]["max_price"]
+
+    before = said()
+    assert said() == before
+    assert alice.order(price=59_100, qty=0.004).status_code == 200
+    assert said() == (59_100, before[1])
+    alice.cancel_all()
+    assert said() == before
+    venue.price(PRICE + 100)
+    assert said()[1] != before[1]
+    venue.price(PRICE)
+
+
 @pytest.mark.spec("CHART-010")
 def test_tickers_of_options_and_spot(venue: Venue, alice: Client, bob: Client, minute: int) -> None:
     trade(venue, alice, bob, 60_000, pair=SPOT)

@@ -80,6 +80,10 @@ def test_the_document_is_asyncapi(venue: Venue, streams: Json) -> None:
     assert streams["asyncapi"] == "3.0.0"
     server = streams["servers"]["exchange"]
     assert f"{server['protocol']}://{server['host']}{server['pathname']}" == venue.url.replace("http", "ws", 1) + "/"
+    for path in ("/docs/asyncapi.json", "/docs/streams"):  # made once, for whatever address it is asked for at
+        for host in ("one.example:81", "two.example", "one.example:81"):
+            text = venue.http.get(venue.url + path, headers={"host": host}, timeout=30).text
+            assert (host in text, "address-of" in text) == (True, False)
     assert streams.keys() == {
         "asyncapi", "info", "defaultContentType", "servers", "channels", "operations", "components"
     }  # fmt: skip

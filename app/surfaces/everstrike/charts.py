@@ -1,5 +1,6 @@
 """The GET rows of charts: /ticker and /ohlcv."""
 
+from collections.abc import Iterable
 from typing import Final, TypeVar, final
 
 import msgspec
@@ -12,6 +13,8 @@ from app.door import Answer, Request
 from app.problems import Malformed
 from app.surfaces.everstrike.answers import Json, success
 from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.kept import Kept
+from app.surfaces.everstrike.pairs import Pair
 from app.surfaces.everstrike.reading import limit_of
 from app.surfaces.everstrike.tickers import BASES, INTERVAL_WORDS, Tickers, candle_json, subject_of
 
@@ -28,9 +31,10 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 class Charts:
     """The handlers."""
 
-    __slots__ = ("_desk", "_tickers")
+    __slots__ = ("_all", "_desk", "_tickers")
 
     def __init__(self, desk: Desk) -> None:
+        self._all = Kept()
         self._desk = desk
         self._tickers = Tickers(desk)
 
@@ -38,7 +42,11 @@ class Charts:
         """GET /ticker: of one pair or of all, in the envelope and, as Everstrike's own client reads it, beside it."""
         desk = self._desk
         name = forms.decode_query(request.query).get("pair")
-        pairs = [desk.pairs.need(name)] if name else desk.pairs.all()
+        if name:
+            return self._tickers_of([desk.pairs.need(name)])
+        return self._all.answer(desk.sequencer.seq, lambda: self._tickers_of(desk.pairs.all()))
+
+    def _tickers_of(self, pairs: Iterable[Pair]) -> Answer:
         found = {pair.name: msgspec.Raw(_encode(self._tickers.ticker(pair))) for pair in pairs}
         return Answer(_encode({"code": 200, "msg": None, "result": found, **found}))
 

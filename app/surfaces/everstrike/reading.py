@@ -12,6 +12,7 @@ from app.problems import Malformed, NotFound
 from app.surfaces.everstrike import ids
 from app.surfaces.everstrike.answers import Json, fill_of_row, order_of_view, success, trade_json, with_light
 from app.surfaces.everstrike.desk import Desk
+from app.surfaces.everstrike.kept import Kept
 from app.surfaces.everstrike.lights import Lights
 from app.surfaces.everstrike.pairs import Pair, Pairs, describe, funding_json, liquidation_json
 from app.wire import amount
@@ -22,6 +23,8 @@ from exchange.rejects import Reject
 LIST_LIMIT: Final = 100
 LIST_LIMIT_MAX: Final = 1_000
 DEPTH_LIMIT: Final = 40
+PAIRS_MS: Final = 100
+"""How long pairs may be said to be as they are while no command comes."""
 PUBLIC_STEPS: Final = (LiquidationStep.SLICE, LiquidationStep.TAKEOVER, LiquidationStep.DELEVERAGING)
 
 
@@ -86,11 +89,12 @@ def limit_of(query: dict[str, str], default: int) -> int:
 class Reading:
     """The handlers that change nothing."""
 
-    __slots__ = ("_desk", "_lights")
+    __slots__ = ("_desk", "_lights", "_pairs")
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._lights = Lights()
+        self._pairs = Kept()
 
     # --- one's own ---------------------------------------------------------------------------------------------------
 
@@ -207,10 +211,15 @@ class Reading:
     async def all_pairs(self, _request: Request, _receive: Receive) -> Answer:
         """GET /pairs."""
         desk = self._desk
+        now_ms = desk.clock()  # a model becomes too old without a command
+        return self._pairs.answer((desk.sequencer.seq, now_ms // PAIRS_MS), lambda: self._described(now_ms))
+
+    def _described(self, now_ms: int) -> Answer:
+        desk = self._desk
         found: Json = {}
         for view in views.markets(desk.sequencer.exchange):
             pair = desk.pairs.of(view.market_id)
-            found[pair.name] = describe(pair, view, desk.clock())
+            found[pair.name] = describe(pair, view, now_ms)
         return success(found)
 
     async def depth(self, request: Request, _receive: Receive) -> Answer:
