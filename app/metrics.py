@@ -11,6 +11,7 @@ from app import compiled
 from app.clock import Clock
 from app.connections import Connection
 from app.custody.office import Office
+from app.feeds.derived import fresh_outside
 from app.feeds.health import GOOD, SourceHealth
 from app.health import Health
 from app.histogram import Histogram
@@ -19,11 +20,20 @@ from app.stamps import STEPS, Lives
 from app.store import Store
 from app.stream.application import Application as Stream
 from exchange import views
+from exchange.commands import WithdrawalStatus
 from exchange.instrument import MarketStatus
 from exchange.limits import FUND_ACCOUNT_ID, MONEY_SCALE
 
 CONTENT_TYPE: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 MS_PER_S: Final = 1_000
+STANDING: Final = (
+    WithdrawalStatus.PREPARED,
+    WithdrawalStatus.SUBMITTED,
+    WithdrawalStatus.WAITING_FOR_APPROVAL,
+    WithdrawalStatus.SUSPECTED,
+    WithdrawalStatus.PROCESSING,
+)
+"""Where a withdrawal may stand that has not ended."""
 
 
 @final
@@ -116,9 +126,10 @@ class Risk(Collector):
         counts: dict[tuple[str, ...], float] = {(step.name.lower(),): count for step, count in steps.items()}
         yield counter("evermark_liquidation_steps", "Steps of liquidations in this run.", counts, "step")
         symbols = {asset.asset_id: asset.symbol for asset in views.assets(exchange)}
-        fund: dict[tuple[str, ...], float] = {
-            (symbols[row.asset_id],): row.amount / MONEY_SCALE for row in views.balances(exchange, FUND_ACCOUNT_ID)
-        }
+        quotes = {view.instrument.quote_asset for view in views.markets(exchange)}
+        fund: dict[tuple[str, ...], float] = {(symbols[asset_id],): 0 for asset_id in sorted(quotes)}
+        for row in views.balances(exchange, FUND_ACCOUNT_ID):
+            fund[(symbols[row.asset_id],)] = row.amount / MONEY_SCALE
         yield gauge("evermark_insurance_fund", "What the insurance fund has, in whole units.", fund, "asset")
         held = len(views.positions(exchange, FUND_ACCOUNT_ID))
         yield gauge("evermark_insurance_positions", "Positions that the insurance fund holds.", held)
@@ -134,7 +145,7 @@ class Risk(Collector):
             statuses[(view.status.name.lower(),)] += 1
             if view.mark_price:
                 marks.add_metric([terms.symbol], view.mark_price / 10**terms.price_decimals)
-            if view.open_interest:
+            if view.status is not MarketStatus.SETTLED:
                 interest.add_metric([terms.symbol], view.open_interest / 10**terms.lot_decimals)
         yield marks
         yield interest
@@ -152,6 +163,7 @@ class Doors(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read them."""
         lives, hub = self._lives, self._stream.hub
+        lives.settle()
         steps: Histograms = {(step,): one for step, one in zip(STEPS, lives.steps, strict=True)}
         yield histogram("evermark_command_step_seconds", "Each step of a command's life.", steps, "step")
         kinds: Histograms = {("command",): lives.whole, ("other",): lives.others}
@@ -201,6 +213,8 @@ class Feeds(Collector):
             ("evermark_feed_errors", "Its errors.", [row.errors for row in rows]),
         ):
             yield counter(name, words, dict(zip(names, values, strict=True)), "source")
+        young: Values = {(name,): float(is_young) for name, is_young in fresh_outside(self._store.exchange).items()}
+        yield gauge("evermark_index_fresh", "1 while its price is young enough to open positions.", young, "index")
         age_s = max(0, self._clock() - self._store.sequencer.time_ms) / MS_PER_S
         yield gauge("evermark_journal_age_seconds", "Since the last command: the bell alone gives one a second.", age_s)
 
@@ -220,10 +234,9 @@ class Money(Collector):
             yield gauge("evermark_custody_up", "1 while money moves.", office.counter.trouble is None)
         standing = len(office.incidents.standing()) if office.incidents is not None else 0
         yield gauge("evermark_custody_incidents", "What does not fit and nobody has resolved.", standing)
-        statuses: dict[tuple[str, ...], float] = {}
+        statuses: dict[tuple[str, ...], float] = {(status.name.lower(),): 0 for status in STANDING}
         for view in views.withdrawals(exchange):
-            name = (view.status.name.lower(),)
-            statuses[name] = statuses.get(name, 0) + 1
+            statuses[(view.status.name.lower(),)] += 1
         yield gauge("evermark_withdrawals_open", "Withdrawals that have not ended.", statuses, "status")
         yield gauge("evermark_deposits_open", "Deposits that are not credited.", len(views.deposits(exchange)))
 
