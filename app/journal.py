@@ -175,6 +175,13 @@ class Journal:
         self._insert: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
         self.head: Head = EMPTY
         """What is known to be durable. `read` from a snapshot's head and `resume` move it."""
+        self._failures = 0
+        self._why = ""
+
+    @property
+    def trouble(self) -> str | None:
+        """What the database says, while it takes no batch though it is there; None when the last one landed, or one failed."""
+        return self._why if self._failures > 1 else None
 
     @property
     def connection(self) -> Connection:
@@ -216,8 +223,11 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             # Whatever was said: the row may be there. Clients see the fault, and not what the database says of its files.
-            _log.error("the journal did not answer: %s", _words(error))
+            self._failures += 1
+            self._why = _words(error)
+            _log.error("the journal did not answer: %s", self._why)
             raise JournalUnavailable("The journal did not answer.", is_unknown=True) from error
+        self._failures = 0
         self.head = Head(first_seq + count - 1, time_ms, link)
         return first_seq
 
@@ -228,6 +238,8 @@ class Journal:
         Raises: JournalDamaged when what stands there does not fit. Waits for as long as the database is away.
         """
         attempt = 0
+        if self.trouble is not None:  # it comes back each time, and takes nothing: a full disk
+            await asyncio.sleep(_BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1])
         while True:
             try:
                 self._drop()
@@ -243,6 +255,7 @@ class Journal:
                 await asyncio.sleep(delay_s)
             else:
                 if landed:
+                    self._failures = 0
                     self.head = landed[-1].head
                 _log.info("the journal is back at seq %d, %d rows had landed", self.head.seq, len(landed))
                 return landed

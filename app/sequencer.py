@@ -109,14 +109,17 @@ class Sequencer:
     @property
     def is_ready(self) -> bool:
         """Commands are taken now."""
-        return self._refusal is None and self._task is not None
+        return self._refusal is None and self._task is not None and self._journal.trouble is None
 
     @property
     def trouble(self) -> str | None:
         """Why commands are not taken, in words for an operator; None when they are."""
         if self.failure is not None:
             return f"The exchange has stopped on a fault and must be started again: {why_of(self.failure)}"
-        return None if self._refusal is None else str(self._refusal)
+        if self._refusal is not None:
+            return str(self._refusal)
+        why = self._journal.trouble
+        return None if why is None else f"The journal takes nothing: {why}"
 
     @property
     def snapshot_seq(self) -> int:

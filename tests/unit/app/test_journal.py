@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -11,6 +12,16 @@ from exchange.commands import Command, SkipCommand, Tick, encode_commands
 from tests.proxy import Proxy
 from tests.small import HOLDERS, NOW_MS, opening, order
 from tests.waiting import until_async
+
+FULL_DISK = """
+CREATE TABLE disk AS SELECT true AS is_full;
+CREATE FUNCTION write() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT is_full FROM disk) THEN RAISE EXCEPTION 'no space left'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER write BEFORE INSERT ON journal FOR EACH ROW EXECUTE FUNCTION write();
+"""
 
 
 async def open_journal(url: str, *, timeout_ms: int = 5_000) -> Journal:
@@ -277,6 +288,25 @@ async def test_after_a_failure_nothing_is_taken_until_it_has_resumed(journal: Jo
     assert not said.value.is_unknown
     await journal.resume()
     await journal.append([Tick()], NOW_MS + 9)
+
+
+async def test_a_database_that_takes_nothing_is_said_and_not_run_against(journal: Journal, admin: Connection) -> None:
+    """OPS-025: the second refusal in a row is one, and the first batch that lands ends it."""
+    await fill(journal)
+    await admin.execute(FULL_DISK)
+    found, spans_s = [], []
+    for _ in range(4):
+        with pytest.raises(JournalUnavailable):
+            await journal.append([Tick()], NOW_MS + 9)
+        found.append(journal.trouble)
+        begun_s = time.monotonic()
+        assert await journal.resume() == []
+        spans_s.append(time.monotonic() - begun_s)
+    assert found == [None, "no space left", "no space left", "no space left"]
+    assert [span_s >= least_s for span_s, least_s in zip(spans_s, (0.0, 0.1, 0.2, 0.5), strict=True)] == [True] * 4
+    await admin.execute("UPDATE disk SET is_full = false")
+    await journal.append([Tick()], NOW_MS + 9)
+    assert journal.trouble is None
 
 
 async def test_resume_waits_until_nobody_else_has_the_lock(journal: Journal, database: str, admin: Connection) -> None:
