@@ -273,7 +273,9 @@ def _bring_key(settings: Settings, directory: Path, manifest: Manifest) -> None:
         _write_secret(place, (directory / KEY_FILE).read_text("ascii"))
     key = _key_at_hand(settings)
     if key is None:
-        raise BackupBad(f"The master key is not in the backup: set EVERMARK_MASTER_KEY, or put it at {place}.")
+        where = f"in {directory / KEY_FILE}" if manifest.has_key else "not in the backup"
+        instead = f", or put it at {place}" if settings.is_embedded else ""
+        raise BackupBad(f"The master key is {where}: set EVERMARK_MASTER_KEY to it{instead}.")
     if manifest.key_check and manifest.key_check != key_check(key):
         raise BackupBad("The master key at hand is not the one that the backup's secrets were locked with.")
 

@@ -128,7 +128,7 @@ def bench(
         raise control.Refused(f"There is no benchmark {', '.join(unknown)}.")
     missed: list[str] = []
     for name in wanted:
-        out.rule(f"[bold]{name}")
+        out.print(f"[bold]{name}[/bold]")
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=compiled.ROOT, check=False).returncode:
             missed.append(name)
     if missed:
@@ -434,8 +434,14 @@ def status() -> None:
     out.print(f"core  {row.core}")
     if row.sources:
         out.print(_sources(row.sources))
+        for source in row.sources:
+            if source.last_error:
+                out.print(f"{source.venue}: {source.last_error}", style="dim", markup=False, soft_wrap=True)
     if row.muted:
         out.print(f"muted: {', '.join(map(str, row.muted))}", style="yellow")
+    if row.stale:
+        words = f"no price, so no new positions: {', '.join(row.stale)}"
+        out.print(words, style="red", markup=False, soft_wrap=True)
     if row.custody is not None:
         out.print(f"custody: {row.custody}", style="red", markup=False, soft_wrap=True)
     if row.halted is not None:
@@ -452,12 +458,11 @@ def status() -> None:
 
 def _sources(rows: Sequence[SourceHealth]) -> Table:
     table = _table("source", "state", "pairs", "fresh", "age", "dropped", "errors", numbers=5)
-    table.add_column("last error")
     for row in rows:
         state = f"[green]{row.state}[/green]" if row.state in GOOD else f"[red]{row.state}[/red]"
         age = "" if row.age_ms < 0 else f"{row.age_ms / 1_000:.1f} s"
         counts = (row.pairs, row.fresh, age, row.dropped, row.errors)
-        table.add_row(f"{row.source_id} {row.venue}", state, *map(str, counts), escape(row.last_error))
+        table.add_row(f"{row.source_id} {row.venue}", state, *map(str, counts))
     return table
 
 

@@ -1,8 +1,10 @@
 """The commands of who runs the exchange: operators and their log, backup, restore, drill."""
 
 import asyncio
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
@@ -12,6 +14,8 @@ from app import user_requests as asks
 from app.terminal import ask, date, err, out, print_rows, table
 
 REFUSED = 1
+T = TypeVar("T")
+
 operators_app = typer.Typer(no_args_is_help=True, help="See, make and end operators' tokens for /admin and /metrics.")
 users_app = typer.Typer(no_args_is_help=True, help="See users, verify them, end what they can come in with.")
 sources_app = typer.Typer(no_args_is_help=True, help="Mute sources of prices.")
@@ -79,15 +83,15 @@ def audit(
             out.print(f"{name:<12}{getattr(rows[0], name)}", markup=False, soft_wrap=True)
         return
     rows = ask(control.Audit(limit, before, operator, action), list[control.AuditRow])
-    made = table("entry", "time", "operator", "by", "what", "outcome", "request")
+    made = table("entry", "time (UTC)", "operator", "by", "what", "outcome", "request", "why")
     for row in rows:
         outcome = {"done": "[green]done[/green]", None: "[red]not known[/red]"}.get(
             row.outcome, f"[red]{row.outcome}[/red]"
         )
         who = f"{row.surface} {row.address}".strip()
-        made.add_row(
-            str(row.entry_id), date(row.time_ms), escape(row.operator), who, row.action, outcome, escape(row.request)
-        )
+        said = (escape(row.request), escape(row.detail or ""))
+        when = date(row.time_ms, form="%Y-%m-%d %H:%M:%S")
+        made.add_row(str(row.entry_id), when, escape(row.operator), who, row.action, outcome, *said)
     print_rows(made, rows, "Nobody has done anything yet.")
 
 
@@ -157,7 +161,7 @@ def backup(
     from app import backup as backups
     from app.settings import from_environment
 
-    manifest = asyncio.run(backups.backup(from_environment(), folder, with_key=with_key, say=_say))
+    manifest = _run(backups.backup(from_environment(), folder, with_key=with_key, say=_say))
     _print(manifest)
     if not manifest.has_key:
         err.print(
@@ -171,7 +175,7 @@ def restore(folder: Folder) -> None:
     from app import backup as backups
     from app.settings import from_environment
 
-    _print(asyncio.run(backups.restore(from_environment(), folder, say=_say)))
+    _print(_run(backups.restore(from_environment(), folder, say=_say)))
     out.print("[green]The state is the one that the backup says. Start it with: evermark run[/green]")
 
 
@@ -180,7 +184,7 @@ def drill(folder: Folder) -> None:
     from app import backup as backups
     from app.settings import from_environment
 
-    done = asyncio.run(backups.drill(from_environment(), folder, say=_say))
+    done = _run(backups.drill(from_environment(), folder, say=_say))
     _print(done.manifest)
     out.print(f"restored    in {done.restore_s:.1f} s")
     out.print(f"replayed    from the first command in {done.replay_s:.1f} s")
@@ -192,6 +196,16 @@ def drill(folder: Folder) -> None:
     if done.problems:
         raise typer.Exit(REFUSED)
     out.print("[green]The backup leads to the same state.[/green]")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Do it all, or clean up: whoever ends it with SIGTERM gets what Ctrl-C does, and no half of a copy stays behind."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        err.print("Cut off; nothing of it was kept.", style="red")
+        raise
 
 
 def _say(words: str) -> None:

@@ -218,7 +218,8 @@ AnyRequest: TypeAlias = (
 class StatusRow(msgspec.Struct, frozen=True):
     """How the exchange is. `halted` says why it takes no commands, if it does not; `custody`, why no money moves.
 
-    `sources` are those of index prices, where the feed has any. `behind_ms`: the clock was set back by so much, and time stands still.
+    `sources` are those of index prices, where the feed has any; `stale` are the indices whose prices are too old to open positions
+    with. `behind_ms`: the clock was set back by so much, and time stands still.
     """
 
     seq: int
@@ -228,6 +229,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     behind_ms: int = 0
     custody: str | None = None
     muted: tuple[int, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from app.custody.office import Office
 from app.custody.operator import FundsDesk
 from app.custody.requests import FundsRequest
 from app.db.connect import engine_for
+from app.feeds.derived import fresh_outside
 from app.feeds.mutes import Muting
 from app.identity import KeyInfo
 from app.people.levels import load as load_levels
@@ -174,6 +175,7 @@ class Operator:
             sequencer.behind_ms,
             self._office.counter.trouble if self._office.custody is not None else None,
             () if self._feed is None else self._feed.muted,
+            tuple(symbol for symbol, is_fresh in fresh_outside(self._store.exchange).items() if not is_fresh),
         )
 
     def _accounts(self, account_id: int) -> list[control.AccountRow]:

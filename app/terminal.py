@@ -1,10 +1,12 @@
 """What the commands of the command line share: how they ask the running exchange, and how they print."""
 
+import os
 import shlex
+import sys
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TextIO, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +15,17 @@ from app import control
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+LINE_MAX: Final = 2_000
+"""Letters of a line where a program reads it, which wants a row in a line; a person's lines are folded to the window."""
+
+
+def width_of(stream: TextIO) -> int | None:
+    """The width to print for; None for what the window or COLUMNS says."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else LINE_MAX
+
+
+out = Console(highlight=False, width=width_of(sys.stdout))
+err = Console(stderr=True, highlight=False, width=width_of(sys.stderr))
 
 
 def ask(request: control.AnyRequest, answer_type: type[T]) -> T:
@@ -49,9 +60,9 @@ def print_rows(made: Table, rows: Iterable[object], nothing: str) -> None:
     out.print(made if list(rows) else nothing)
 
 
-def date(time_ms: int) -> str:
+def date(time_ms: int, *, form: str = "%Y-%m-%d %H:%M UTC") -> str:
     """A time for people."""
     try:
-        return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):  # somebody meant for ever
         return f"{time_ms} ms"

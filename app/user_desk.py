@@ -95,5 +95,8 @@ class UserDesk:
     def _mute(self, request: asks.MuteSource) -> asks.MutedRow:
         if request.source_id <= 0:
             raise Refused("A source has a number above 0.")
+        known = [row.source_id for row in self._feed.health()]
+        if known and request.source_id not in known:
+            raise Refused(f"There is no source {request.source_id}: evermark status has the numbers.")
         self._feed.mute(request.source_id, is_muted=request.is_muted)
         return asks.MutedRow(self._feed.muted)

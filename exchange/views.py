@@ -8,8 +8,8 @@ from exchange import entry, margins
 from exchange.commands import OptionModel, PlaceOrder
 from exchange.deleveraging import market_lights
 from exchange.exchange import Exchange
-from exchange.instrument import Asset, Instrument, MarketStatus
-from exchange.limits import DAY_MS, FUND_ACCOUNT_ID
+from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
+from exchange.limits import DAY_MS, FUND_ACCOUNT_ID, OPENING_INDEX_AGE_MAX_MS
 from exchange.payment_views import DepositView, WithdrawalView
 from exchange.state import Account, Holding, Market, State, request_of
 from exchange.state_codec import is_blank, is_empty
@@ -244,6 +244,13 @@ def stop_of(trigger: Trigger) -> int:
 def index_price_of(market: Market) -> int:
     """Return the price of the index that a market stands on; 0 when there is none."""
     return market.index.price if market.index is not None else 0
+
+
+def fresh_indices(exchange: Exchange) -> list[tuple[IndexTerms, bool]]:
+    """List the indices that markets stand on, each with whether its price is young enough to open positions with."""
+    oldest_ms = exchange.time_ms - OPENING_INDEX_AGE_MAX_MS
+    found = exchange.state.indices.values()
+    return [(index.terms, index.computed_ms >= oldest_ms) for index in found if index.market_ids]
 
 
 def rules_version(exchange: Exchange) -> int:

@@ -9,7 +9,9 @@ from typing import Final, NamedTuple, final
 
 from app.models.realised import variance_points
 from app.models.volatility_index import Smoothed, average_rate
+from exchange import views
 from exchange.commands import UpdateIndexPrice
+from exchange.exchange import Exchange
 from exchange.instrument import IndexTerms
 from exchange.limits import PRICE_MAX
 from exchange.views import MarketView
@@ -33,6 +35,14 @@ class Derived(NamedTuple):
 def is_derived(terms: IndexTerms) -> bool:
     """Tell whether an index is made here: no feed of outside prices observes it."""
     return terms.symbol.startswith((VOLATILITY, VARIANCE))
+
+
+def fresh_outside(exchange: Exchange) -> dict[str, bool]:
+    """Tell of each index of outside prices, by symbol, whether its price is young enough to open positions with.
+
+    A derived one may have no price and nothing be wrong: PVIX has none while no option pays funding.
+    """
+    return {terms.symbol: is_fresh for terms, is_fresh in views.fresh_indices(exchange) if not is_derived(terms)}
 
 
 def find(indices: Sequence[tuple[IndexTerms, int]]) -> list[Derived]:

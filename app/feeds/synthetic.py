@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 from app.feeds.base import LocalFeed
+from app.feeds.health import STREAMING, SourceHealth
 from app.wire import MONEY_DECIMALS
 from exchange.commands import UpdateIndexPrice
 from exchange.instrument import IndexTerms
@@ -37,6 +38,7 @@ class SyntheticFeed(LocalFeed):
     ) -> None:
         self._random = random.Random(seed)
         self._second = -1
+        self._takes = 0
         by_symbol = {terms.symbol: terms for terms in indices}
         self._tether = by_symbol.get("USDT_USD")
         self._walks: dict[int, int] = {}
@@ -65,6 +67,7 @@ class SyntheticFeed(LocalFeed):
         if second <= self._second:
             return []
         self._second = second
+        self._takes += 1
         observed = []
         for index_id in self._walks:
             price = self._step(index_id)
@@ -73,6 +76,22 @@ class SyntheticFeed(LocalFeed):
             price = self._in_tether(terms, dollars)
             observed += [self._observe(terms.index_id, source, price, time_ms) for source in range(1, SOURCES + 1)]
         return observed
+
+    def health(self) -> list[SourceHealth]:
+        """Return its sources, which cannot fall ill."""
+        count = len(self._walks) + len(self._quotients) if self._takes else 0
+        return [
+            SourceHealth(
+                source_id,
+                f"synthetic-{source_id}",
+                STREAMING,
+                pairs=len(self._walks) + len(self._quotients),
+                fresh=count,
+                age_ms=0 if count else -1,
+                prices=count * self._takes,
+            )
+            for source_id in range(1, SOURCES + 1)
+        ]
 
     def _step(self, index_id: int) -> int:
         low, high, step_ppm = self._bounds[index_id]

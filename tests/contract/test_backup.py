@@ -223,6 +223,8 @@ async def test_the_master_key_must_be_the_one(settings: Settings, empty: Setting
     assert manifest.has_key
     assert (tmp_path / "with key" / KEY_FILE).stat().st_mode & 0o777 == 0o600
     assert (await drill(replace(settings, master_key=None), tmp_path / "with key")).problems == []
+    with pytest.raises(BackupBad, match=rf"is in {tmp_path}/with key/{KEY_FILE}: set EVERMARK_MASTER_KEY to it\.$"):
+        await restore(replace(empty, master_key=None), tmp_path / "with key")
 
 
 async def test_the_log_of_operators_comes_along_and_stays_closed(

@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.surfaces.evermark.admin import PREFIX, ROUTES, SOCKET_ONLY, Route
 from app.tokens import Duty
 from exchange import views
-from exchange.commands import UpdateIndexPrice
+from exchange.commands import Tick, UpdateIndexPrice
 from tests.contract.conftest import own_settings
 from tests.support.streams import credentials, listening
 from tests.venue import DEADLINE_S, PAIR, Venue, running_venue
@@ -485,6 +485,19 @@ def test_a_muted_source_is_not_heard() -> None:
     feed.mute(2, is_muted=False)
     assert [one.source_id for one in feed.take(2)] == [1, 2, 3]
     assert feed.muted == ()
+
+
+def test_an_index_without_a_price_is_said(house: House) -> None:
+    """OPS-024: without any feed the exchange itself knows how old its prices are."""
+    house.venue.price(60_000)
+    assert "BTC_USD" not in house.get("/admin/status", "read").json()["result"]["stale"]
+    assert samples(house)['evermark_index_fresh{index="BTC_USD"}'] == 1
+    house.venue.clock.now_ms += 31_000
+    house.venue.submit(Tick())
+    assert "BTC_USD" in house.get("/admin/status", "read").json()["result"]["stale"]
+    assert samples(house)['evermark_index_fresh{index="BTC_USD"}'] == 0
+    assert not any("PV" in name for name in samples(house) if name.startswith("evermark_index_fresh"))
+    house.venue.price(60_000)
 
 
 def test_a_source_is_muted_over_http(house: House) -> None:

@@ -332,6 +332,7 @@ def test_the_insurance_fund_providers_funding_and_liquidations(exchange: Program
         (("keys", "revoke", "abc"), 1, "There is no key"),
         (("markets", "halt", "USD_X_PERP"), 1, "There is no market 'USD_X_PERP'."),
         (("markets", "halt", "USD_BTC_PERP", "--status", "SHUT"), 1, "There is no status 'SHUT'"),
+        (("sources", "mute", "4"), 1, "There is no source 4"),
         (("skip", "3", "--reason", "because"), 1, "not halted"),
         (("skip", "3", "--reason", " "), 1, "needs a reason"),
         (("bench", "nothing"), 1, "There is no benchmark nothing."),

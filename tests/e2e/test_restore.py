@@ -3,6 +3,8 @@
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,9 +16,13 @@ import pytest
 
 from app import demo
 from app.backup import read_manifest
-from tests.e2e.test_house import DEADLINE_S, Program, evermark, seq_of
+from tests.e2e.test_house import DEADLINE_S, ROOT, Program, environment_of, evermark, seq_of
 from tests.e2e.test_kill import Client
 
+FROM_A_TERMINAL = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a program that was started in the background would not hear it
+from app.cli import main
+main()"""
 ENOUGH = 150
 """Orders that were acknowledged before the kill."""
 
@@ -54,6 +60,41 @@ def trade(account: demo.DemoAccount, url: str, acknowledged: list[str]) -> None:
                 acknowledged.append(name)
     except (OSError, HTTPException):  # it is dead
         pass
+
+
+def cut_off(folder: Path, *arguments: str, number: int) -> str:
+    """Give a command, and end it when it has copied the journal; what it said last."""
+    own = environment_of(folder / "first", TMPDIR=str(folder))
+    with subprocess.Popen(
+        [sys.executable, "-c", FROM_A_TERMINAL, *arguments], cwd=ROOT, env=own, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        for line in program.stderr:
+            if line.startswith("journal:"):
+                break
+        program.send_signal(number)
+        said = program.stderr.read()
+    assert program.returncode not in (0, -signal.SIGTERM), said
+    return said.splitlines()[-1]
+
+
+def test_what_is_cut_off_leaves_nothing_behind(folder: Path) -> None:
+    """BAK-009."""
+    first, copy = folder / "first", folder / "copy"
+    program = Program(first, EVERMARK_FEED="synthetic")
+    program.wait_until_open()
+    program.stop()
+    evermark(first, "backup", str(copy))
+    before = sorted(folder.iterdir())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        for command in ("drill", str(copy)), ("backup", str(folder / "other")):
+            assert cut_off(folder, *command, number=number) == "Cut off; nothing of it was kept."
+            assert sorted(folder.iterdir()) == before
+    (folder / "second").mkdir()
+    shutil.copy(first / "master.key", folder / "second")
+    cut_off(folder, "--data-dir", str(folder / "second"), "restore", str(copy), number=signal.SIGTERM)
+    assert not (folder / "second" / "postgres").exists()
+    evermark(folder / "second", "restore", str(copy))
 
 
 def test_killed_and_restored_into_an_empty_folder(folder: Path) -> None:

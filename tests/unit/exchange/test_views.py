@@ -6,8 +6,9 @@ import pytest
 
 from engine.order import OrderStatus, Side
 from exchange import margins, views
-from exchange.commands import PlaceOrder, SetLeverage
+from exchange.commands import PlaceOrder, SetLeverage, Tick
 from exchange.instrument import MarketStatus
+from exchange.limits import OPENING_INDEX_AGE_MAX_MS
 from exchange.snapshot import decode, encode
 from exchange.state import Account
 from risk.liquidation import failing_price
@@ -27,6 +28,24 @@ from tests.support.world import (
     Dice,
     opening,
 )
+
+
+def test_an_index_without_prices_is_too_old_after_half_a_minute() -> None:
+    """OPS-024: as old as the core lets no position open with."""
+    world = opening()
+
+    def fresh() -> bool:
+        found = {terms.index_id: is_fresh for terms, is_fresh in views.fresh_indices(world.exchange)}
+        return found[1]
+
+    assert fresh()
+    # An observation counts for ten seconds, and what was computed of it last for thirty more.
+    while world.exchange.state.indices[1].computed_ms == world.time_ms:
+        world.do(Tick(), 1_000)
+    world.do(Tick(), OPENING_INDEX_AGE_MAX_MS - 1_000)
+    assert fresh()
+    world.do(Tick(), 1_000)
+    assert not fresh()
 
 
 def test_markets_accounts_assets() -> None:

@@ -1,5 +1,6 @@
 """The synthetic feed: deterministic, in integers, with enough sources, within its bounds."""
 
+from app.feeds.health import STREAMING
 from app.feeds.synthetic import SOURCES, SyntheticFeed
 from app.listings import load
 from exchange.commands import UpdateIndexPrice
@@ -40,6 +41,18 @@ def test_each_index_has_three_sources_a_second() -> None:
             (index_id, source_id) for index_id in sorted(NAMES) for source_id in range(1, SOURCES + 1)
         ]
         assert {row.source_time_ms for row in rows} == {time_ms}
+
+
+def test_its_sources_have_a_line_each() -> None:
+    """FEED-002: as venues have theirs, so that dashboards, status and muting know them."""
+    source = feed()
+    assert {(row.fresh, row.age_ms, row.prices) for row in source.health()} == {(0, -1, 0)}
+    run(source, 2)
+    assert [(row.source_id, row.venue, row.state) for row in source.health()] == [
+        (source_id, f"synthetic-{source_id}", STREAMING) for source_id in range(1, SOURCES + 1)
+    ]
+    count = len(NAMES)
+    assert {(row.pairs, row.fresh, row.age_ms, row.prices) for row in source.health()} == {(count, count, 0, 2 * count)}
 
 
 def test_a_second_is_observed_once() -> None:
