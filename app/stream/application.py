@@ -189,6 +189,10 @@ class Application:
             return
         except (Problem, Unavailable) as fault:
             answer = problem(fault)
+        except (
+            RecursionError
+        ):  # nested deeper than the decoder goes: a fault of the client's, and nothing to log for each
+            answer = problem(Malformed("message", MESSAGE_WORDS, "INVALID_MESSAGE"))
         except Exception:
             _log.exception("a message of the stream failed")
             answer = failure(500, "Something went wrong on our side.")

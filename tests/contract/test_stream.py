@@ -84,6 +84,8 @@ def test_the_stream_is_at_the_root_only(venue: Venue) -> None:
         ('{"op":"status","content":"x","id":[]}', "INVALID_MESSAGE"),
         ("\x00", "INVALID_MESSAGE"),
         (b"\xff\xfe", "INVALID_MESSAGE"),
+        ('{"op":"sub","content":' + "[" * 30_000 + "]" * 30_000 + "}", "INVALID_MESSAGE"),
+        ('{"op":"sub","content":"x","more":' + '{"a":' * 5_000 + "0" + "}" * 5_000 + "}", "INVALID_MESSAGE"),
         ('{"op":"dance","content":"x"}', "UNKNOWN_OP"),
         ('{"op":"status"}', "MISSING_FIELD"),
         ('{"op":"status","content":""}', "MISSING_FIELD"),
