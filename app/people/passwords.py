@@ -18,6 +18,8 @@ NAME_MIN: Final = 4
 THREADS: Final = 2
 WAITING_MAX: Final = 64
 """Who comes when so many wait is told to come again."""
+WAITING_OF_PLACE_MAX: Final = 16
+"""The same for so many from one IP address: one client must not keep all others waiting."""
 
 T = TypeVar("T")
 
@@ -30,22 +32,23 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
         self._waiting = 0
+        self._waiting_of: dict[str, int] = {}
         self._nobodys = self._hasher.hash("the password of nobody")
 
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def make(self, password: str) -> str:
-        """Hash a password. Raises: Overloaded."""
-        return await self._later(self._hasher.hash, password)
+    async def make(self, password: str, place: str = "") -> str:
+        """Hash a password for somebody at a place. Raises: Overloaded."""
+        return await self._later(place, self._hasher.hash, password)
 
-    async def check(self, password: str, hashed: str | None) -> bool:
+    async def check(self, password: str, hashed: str | None, place: str) -> bool:
         """Tell whether it is the password. Without a hash it takes as long, and it never is.
 
         Raises: Overloaded.
         """
-        is_right = await self._later(self._verify, password, hashed or self._nobodys)
+        is_right = await self._later(place, self._verify, password, hashed or self._nobodys)
         return is_right and hashed is not None
 
     def is_outdated(self, hashed: str) -> bool:
@@ -58,14 +61,19 @@ class Passwords:
         except (Argon2Error, InvalidHashError):
             return False
 
-    async def _later(self, work: Callable[..., T], *arguments: str) -> T:
-        if self._waiting >= WAITING_MAX:
+    async def _later(self, place: str, work: Callable[..., T], *arguments: str) -> T:
+        of_place = self._waiting_of.get(place, 0)
+        if self._waiting >= WAITING_MAX or (place and of_place >= WAITING_OF_PLACE_MAX):
             raise Overloaded("Too many people log in at this moment.")
         self._waiting += 1
+        self._waiting_of[place] = of_place + 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
         finally:
             self._waiting -= 1
+            self._waiting_of[place] -= 1
+            if not self._waiting_of[place]:
+                del self._waiting_of[place]
 
 
 def check_strength(password: str, email: str) -> None:

@@ -46,6 +46,8 @@ CHANGED_TEXT: Final = (
     "Your password was changed, and your other sessions were ended. If this was not you, ask for a new one at once."
 )
 
+LOGINS_PER_HOUR: Final = 200
+"""Of one name (see `_guesser`): those that succeed are work too, and each leaves a row."""
 TOTP_ON_SUBJECT: Final = "Your second factor is on"
 TOTP_OFF_SUBJECT: Final = "Your second factor is off"
 
@@ -81,6 +83,7 @@ class Register:
         self.factors = Factors(engine, vault, clock)
         self._knocks = buckets(settings.signups_per_hour)
         self._letters = buckets(settings.mails_per_hour)
+        self._logins = buckets(LOGINS_PER_HOUR)
         self._people: dict[int, Person] = {}
         self._by_email: dict[str, Person] = {}
         self._behind: set[asyncio.Task[None]] = set()
@@ -128,7 +131,7 @@ class Register:
         values = {
             "signup_id": signup_id,
             "email": email,
-            "password_hash": await self.passwords.make(password),
+            "password_hash": await self.passwords.make(password, name_of(visitor.address)),
             # Nobody knows the code of a sign-up for somebody who is there.
             "code_hash": self.codes.digest(signup_id, secrets.token_hex(16) if is_known else code),
             "attempts": 0,
@@ -225,8 +228,10 @@ class Register:
         person = self._by_email.get(email)
         who = self._guesser(f"email {email}", person, visitor)
         hashed, since_ms = (None, 0) if person is None else (person.password_hash, person.password_ms)
+        self._take(self._logins, who)
+        place = name_of(visitor.address)
         async with self.lockouts.attempt(who, visitor.address):
-            if not await self.passwords.check(password, hashed) or person is None or hashed is None:
+            if not await self.passwords.check(password, hashed, place) or person is None or hashed is None:
                 raise Refused(Refusal.BAD_LOGIN)
         if person.totp_secret is not None:
             return self.tokens.challenge(Challenge(person.owner_id, since_ms))
@@ -310,6 +315,7 @@ class Register:
         person = self._people[session.owner_id]
         who = f"factor {person.owner_id} inside"
         await self.lockouts.begin(who, visitor.address)
+        self.charge_mail(person)
         codes = await self.factors.confirm(person, code)
         await self.lockouts.clear(who, visitor.address)
         self.mailer.post(Mail(person.email, TOTP_ON_SUBJECT, BEWARE))
@@ -328,11 +334,13 @@ class Register:
         check_strength(new, person.email)
         # A name of its own: who knows the password could otherwise begin anew with guesses at the second factor.
         who, known = f"password {person.owner_id} inside", person.password_hash
+        place = name_of(visitor.address)
         async with self.lockouts.attempt(who, visitor.address):
-            if not await self.passwords.check(old, known):
+            if not await self.passwords.check(old, known, place):
                 raise Refused(Refusal.BAD_LOGIN, "password")
         await self.lockouts.clear(who, visitor.address)
-        hashed = await self.passwords.make(new)
+        self.charge_mail(person)
+        hashed = await self.passwords.make(new, place)
         self.sessions.check_still(session)
         await self._set_password(person, hashed, known=known, but=session.session_id)
         self.mailer.post(Mail(person.email, CHANGED_SUBJECT, CHANGED_TEXT))
@@ -354,7 +362,7 @@ class Register:
         check_strength(new, email)
         # The code cannot be guessed: no lock of the e-mail address stands in the owner's way.
         await self.lockouts.begin("", visitor.address)
-        hashed = await self.passwords.make(new)
+        hashed = await self.passwords.make(new, name_of(visitor.address))
         person = self._by_email.get(email)
         # Who is not there has the number of nobody: the same question to the database.
         await self.codes.take(0 if person is None else person.owner_id, Purpose.RESET, code)
@@ -416,6 +424,10 @@ class Register:
     def _charge(self, visitor: Visitor) -> None:
         """Take what a mail to a stranger costs an address. Raises: Refused."""
         self._take(self._knocks, name_of(visitor.address))
+
+    def charge_mail(self, person: Person) -> None:
+        """Take what something costs that somebody does who is in, and that a mail tells of: all wait for one mailer. Raises: Refused."""
+        self._take(self._letters, f"owner {person.owner_id}")
 
     def _take(self, table: Table[Bucket], name: str) -> None:
         now_ms = self._clock()

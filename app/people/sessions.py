@@ -16,6 +16,7 @@ from app.db.tables import refresh_tokens, sessions
 from app.limits import name_of
 from app.people.refusals import Refusal, Refused
 from app.people.tokens import Bearer, hash_of, make_refresh
+from app.rate import Bucket, Table, fill_ms
 
 REFRESH_MS: Final = 7 * 86_400_000
 """How long a session lasts that nobody uses."""
@@ -23,6 +24,9 @@ STEP_UP_MS: Final = 300_000
 DAY_MS: Final = 86_400_000
 SESSIONS_MAX: Final = 50
 """Of one person; one more ends the one that was used least lately."""
+REFRESHES_BURST: Final = 60
+REFRESHES_PER_S: Final = 1 / 60
+"""Of one session: each leaves a row until the session ends. A tenth of that is needed."""
 AGENT_MAX: Final = 200
 PLACES_MAX: Final = 50
 """Places of one person that are remembered."""
@@ -82,6 +86,8 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._places: dict[int, dict[str, None]] = {}
         """Where each person has logged in, the last place last."""
+        span_ms = fill_ms(per_second=REFRESHES_PER_S, burst=REFRESHES_BURST)
+        self._refreshes: Table[Bucket] = Table(_refreshes, span_ms=span_ms)
 
     async def load(self) -> None:
         """Read what is in force and who came from where, and forget what has long been over."""
@@ -161,7 +167,7 @@ class Sessions:
         return Opened(session, token)
 
     async def refresh(self, token: str, address: str) -> Opened | Reuse | None:
-        """Change a refresh token for the next one. None: it is unknown, or its time is over."""
+        """Change a refresh token for the next one. None: it is unknown, or its time is over. Raises: Refused when it comes too often."""
         now_ms = self._clock()
         old_hash = hash_of(token)
         new_token, new_hash = make_refresh()
@@ -175,6 +181,9 @@ class Sessions:
             if row.used_ms is None:
                 if row.expires_ms <= now_ms or session.expires_ms <= now_ms:
                     return None
+                wait_ms = self._refreshes.find(session.session_id, now_ms).take(now_ms)
+                if wait_ms:
+                    raise Refused(Refusal.TOO_OFTEN, retry_s=wait_ms / 1000)
                 mine = refresh_tokens.c.token_hash == old_hash
                 await connection.execute(update(refresh_tokens).where(mine).values(used_ms=now_ms))
                 await connection.execute(
@@ -232,6 +241,10 @@ class Sessions:
         for session_id in found:
             await self.end(session_id, ending)
         return len(found)
+
+
+def _refreshes() -> Bucket:
+    return Bucket(per_second=REFRESHES_PER_S, burst=REFRESHES_BURST)
 
 
 def _shown(agent: str) -> str:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pyotp
@@ -19,8 +20,10 @@ from app.db.embedded import EmbeddedServer
 from app.db.tables import people
 from app.people.codes import buckets
 from app.people.lockouts import FREE, FREE_OF_ADDRESS
-from app.people.passwords import Passwords
+from app.people.passwords import THREADS, WAITING_OF_PLACE_MAX, Passwords
+from app.people.sessions import REFRESHES_BURST
 from app.people.tokens import ACCESS_S
+from app.surfaces.evermark.keys import KEYS_MAX
 from exchange.limits import MONEY_SCALE
 from tests.contract.documents import conforms, document
 from tests.contract.people_world import ORIGIN, PASSWORD, Human, PeopleVenue, people_venue
@@ -428,6 +431,20 @@ def test_a_key_that_is_made_while_its_session_ends_is_none(world: PeopleVenue, p
         go_on.set()
         identity.create_key = create_key  # type: ignore[method-assign]
     assert len(owner.result("GET", "/v1/keys")["keys"]) == ("rotate" in path)
+
+
+@pytest.mark.spec("PEO-030")
+def test_an_account_has_only_so_many_keys_in_force(world: PeopleVenue) -> None:
+    """Also when they are all asked for at once."""
+    human = world.human("collector")
+    world.step_up(human)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: human.post("/v1/keys", account_id=human.account_id), range(KEYS_MAX + 10)))
+    assert sorted(answer.status_code for answer in answers) == [200] * KEYS_MAX + [409] * 10
+    assert human.reject(next(answer for answer in answers if answer.status_code == 409)) == "TOO_MANY"
+    gone = human.result("GET", "/v1/keys")["keys"][0]["api_key"]
+    assert human.ask("DELETE", "/v1/keys", api_key=gone).status_code == 200
+    assert human.post("/v1/keys", account_id=human.account_id).status_code == 200
 
 
 @pytest.mark.spec("PEO-033")
@@ -947,6 +964,109 @@ def test_guesses_at_mailed_codes_lock_an_ip_address(world: PeopleVenue) -> None:
     assert stranger.reject(stranger.post("/v1/signup/confirm", signup_id="ab" * 16, code="123456")) == "LOCKED"
 
 
+@pytest.mark.spec("PEO-028")
+def test_one_ip_address_does_not_keep_all_others_waiting(world: PeopleVenue) -> None:
+    """Its attempts that nobody looks at do not count as failures either."""
+    human = world.human("patient.one")
+    register = world.people.register
+    with hold(register.passwords) as held, ThreadPoolExecutor(WAITING_OF_PLACE_MAX + 1) as pool:
+        many = [
+            pool.submit(log_in_from, world, "127.0.0.7", f"many{count}@example.org", "a wrong password")
+            for count in range(WAITING_OF_PLACE_MAX)
+        ]
+        held.wait(WAITING_OF_PLACE_MAX)
+        refused = log_in_from(world, "127.0.0.7", human.email, PASSWORD)
+        assert (refused.status_code, human.reject(refused)) == (503, "OVERLOADED")
+        other = pool.submit(log_in_from, world, "127.0.0.8", human.email, PASSWORD)
+        held.wait(WAITING_OF_PLACE_MAX + 1)
+        held.let_go()
+        assert other.result().status_code == 200
+        assert {answer.result().status_code for answer in many} == {401}
+    for _ in range(FREE - 1):
+        assert log_in_from(world, "127.0.0.7", human.email, "a wrong password").status_code == 401
+    assert log_in_from(world, "127.0.0.7", human.email, PASSWORD).status_code == 200
+
+
+@pytest.mark.spec("PEO-028")
+def test_a_session_is_refreshed_only_so_often(world: PeopleVenue) -> None:
+    human = world.human("restless")
+    for _ in range(REFRESHES_BURST):
+        human.take(human.post("/v1/refresh", refresh_token=human.refresh_token))
+    refused = human.post("/v1/refresh", refresh_token=human.refresh_token)
+    assert (refused.status_code, human.reject(refused)) == (429, "TOO_OFTEN")
+    assert refused.headers["retry-after"] == "60"
+    world.venue.clock.now_ms += 60_000
+    human.take(human.post("/v1/refresh", refresh_token=human.refresh_token))
+
+
+@pytest.mark.spec("PEO-028")
+def test_nobody_floods_the_mailer_from_inside(world: PeopleVenue) -> None:
+    human = world.human("chatty")
+    world.step_up(human)
+    register = world.people.register
+    register._letters, before = buckets(2), register._letters
+    try:
+        for _ in range(2):
+            asked = {"asset": "BTC", "address": world.address()}
+            human.result("POST", "/v1/withdrawal_addresses", **asked)
+        refused = human.post("/v1/withdrawal_addresses", asset="BTC", address=world.address())
+        assert (refused.status_code, human.reject(refused)) == (429, "TOO_OFTEN")
+    finally:
+        register._letters = before
+    assert len(human.result("GET", "/v1/withdrawal_addresses")["addresses"]) == 2
+
+
+@pytest.mark.spec("PEO-028")
+def test_a_name_logs_in_only_so_often(world: PeopleVenue) -> None:
+    human = world.human("coming.and.going")
+    register = world.people.register
+    register._logins, before = buckets(2), register._logins
+    try:
+        for _ in range(2):
+            world.log_in(human)
+        assert human.reject(human.post("/v1/login", email=human.email, password=PASSWORD)) == "TOO_OFTEN"
+    finally:
+        register._logins = before
+
+
+class Held:
+    """The threads of passwords, kept from their work."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self._passwords = passwords
+        self._gate = threading.Event()
+        self._begun = threading.Semaphore(0)
+        for _ in range(THREADS):
+            passwords._pool.submit(self._stand)
+        for _ in range(THREADS):
+            assert self._begun.acquire(timeout=30)
+
+    def _stand(self) -> None:
+        self._begun.release()
+        self._gate.wait()
+
+    def wait(self, count: int) -> None:
+        """Wait until so many passwords do."""
+        deadline = time.monotonic() + 30
+        while self._passwords._waiting < count:
+            assert time.monotonic() < deadline, self._passwords._waiting
+            time.sleep(0.01)
+
+    def let_go(self) -> None:
+        """Let the threads work."""
+        self._gate.set()
+
+
+@contextmanager
+def hold(passwords: Passwords) -> Iterator[Held]:
+    """Let no password be checked until it is said, or the block ends."""
+    held = Held(passwords)
+    try:
+        yield held
+    finally:
+        held.let_go()
+
+
 # --- a new password against what is under way ------------------------------------------------------------------------
 
 
@@ -961,8 +1081,8 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._passwords, name)
 
-    async def check(self, password: str, hashed: str | None) -> bool:
-        is_right = await self._passwords.check(password, hashed)
+    async def check(self, password: str, hashed: str | None, place: str) -> bool:
+        is_right = await self._passwords.check(password, hashed, place)
         self.begun.set()
         await asyncio.to_thread(self.go_on.wait)
         return is_right

@@ -1,5 +1,6 @@
 """The rows of API keys: several for each account, each with scopes, addresses it may be used from, and an end."""
 
+import asyncio
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, final
 
@@ -84,6 +85,7 @@ class Keys:
         self._sessions = office.register.sessions
         self._identity = identity
         self._clock = clock
+        self._turns: dict[int, asyncio.Lock] = {}
 
     async def listed(self, visit: Visit, _asked: Nothing) -> KeyList:
         """GET /v1/keys."""
@@ -96,18 +98,19 @@ class Keys:
         networks = _networks(asked.networks)
         if asked.expires_ms is not None and asked.expires_ms <= self._clock():
             raise Refused(Refusal.INVALID_EXPIRY, "expires_ms")
-        await self._check_room(visit.owner_id, account_id)
         scopes = Scope(0)
         for name in asked.scopes:
             scopes |= Scope[name.upper()]
-        new = await self._identity.create_key(
-            visit.owner_id,
-            account_id,
-            label=asked.label,
-            scopes=scopes,
-            networks=networks,
-            expires_at_ms=asked.expires_ms or 0,
-        )
+        async with self._turn(visit):
+            await self._check_room(visit.owner_id, account_id)
+            new = await self._identity.create_key(
+                visit.owner_id,
+                account_id,
+                label=asked.label,
+                scopes=scopes,
+                networks=networks,
+                expires_at_ms=asked.expires_ms or 0,
+            )
         return await self._hand_over(visit, new)
 
     async def rotate(self, visit: Visit, asked: RotateKey) -> KeySecret:
@@ -116,15 +119,16 @@ class Keys:
         now_ms = self._clock()
         if 0 < old.expires_at_ms <= now_ms:
             raise Refused(Refusal.NOT_ADMITTED, "api_key")
-        await self._check_room(visit.owner_id, old.account_id)
-        new = await self._identity.create_key(
-            old.owner_id,
-            old.account_id,
-            label=old.label,
-            scopes=old.scopes,
-            networks=old.networks,
-            expires_at_ms=old.expires_at_ms,
-        )
+        async with self._turn(visit):
+            await self._check_room(visit.owner_id, old.account_id)
+            new = await self._identity.create_key(
+                old.owner_id,
+                old.account_id,
+                label=old.label,
+                scopes=old.scopes,
+                networks=old.networks,
+                expires_at_ms=old.expires_at_ms,
+            )
         made = await self._hand_over(visit, new)
         await self._identity.expire_key(old.api_key, now_ms + asked.overlap_s * 1000)
         return made
@@ -134,6 +138,10 @@ class Keys:
         await self._need(visit.owner_id, asked.api_key)
         await self._identity.revoke_key(asked.api_key)
         return Done()
+
+    def _turn(self, visit: Visit) -> asyncio.Lock:
+        """One key of an owner after the other: many at once must not be more than there may be."""
+        return self._turns.setdefault(visit.owner_id, asyncio.Lock())
 
     async def _hand_over(self, visit: Visit, new: NewKey) -> KeySecret:
         """Give the key out, unless the session ended while it was made: what ends a session must leave nothing of it. Raises: Refused."""

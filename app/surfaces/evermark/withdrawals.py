@@ -133,9 +133,10 @@ class OwnWithdrawals:
             raise Refused(Refusal.INVALID_ADDRESS, "network")
         if self._counter.check_address(asset.symbol, network, asked.address) is not None:
             raise Refused(Refusal.INVALID_ADDRESS, "address")
-        added = await self._office.addresses.add(visit.owner_id, asset.symbol, network, asked.address, asked.label)
         person = self._office.register.find(visit.owner_id)
         assert person is not None, "a session is somebody's"
+        self._office.register.charge_mail(person)
+        added = await self._office.addresses.add(visit.owner_id, asset.symbol, network, asked.address, asked.label)
         words = f"{added.address} for {added.asset} was put on your list. If this was not you, take it off and change your password."
         self._office.mailer.post(Mail(person.email, ADDED_SUBJECT, words))
         return _address(added)
