@@ -68,7 +68,7 @@ class Stream(Orders):
                 pass  # nothing happened; the library's own pings ask whether the exchange is there
 
     def next(self, timeout_s: float) -> Event:
-        """The next event. Raises: TimeoutError."""
+        """The next event. Raises: TimeoutError; later than asked for where a connection is just being made anew."""
         deadline = time.monotonic() + timeout_s
         while not self._events:
             if self._refusal is not None:
