@@ -86,6 +86,31 @@ def test_a_test_order_is_checked_and_does_nothing(venue: Venue, alice: Client) -
 
 
 @pytest.mark.spec("REST-003")
+def test_a_test_says_what_the_order_would_be(venue: Venue) -> None:
+    """A market order up to the edge, a close no larger than the position, a trailing stop that waits."""
+    alice, bob = venue.client("tester"), venue.client("tester's other side")
+    bob.order(side="SELL", price=60_000, qty=0.003)
+    conforms(venue, alice.order(price=60_000, qty=0.003))
+    larger = conforms(venue, alice.send("/auth/close", pair=PAIR, qty=1, is_test="true"))["order"]
+    assert (larger["qty_orig"], larger["qty_remaining"]) == (1, 0.003)
+    alike = ("price", "qty_orig", "qty_orig_usd", "type", "price_orig")
+    for path, fields in (
+        ("/auth/order", {"pair": PAIR, "side": "BUY", "qty": 0.002}),
+        ("/auth/order", {"pair": PAIR, "side": "SELL", "qty": 0.002, "trail": 300}),
+        ("/auth/close", {"pair": PAIR}),
+    ):
+        tested = conforms(venue, alice.send(path, **fields, is_test="true"))["order"]
+        bob.order(side="SELL" if fields.get("side") == "BUY" else "BUY", price=60_000, qty=0.005)
+        placed = conforms(venue, alice.send(path, **fields))["order"]
+        assert {name: tested[name] for name in alike} == {name: placed[name] for name in alike}, fields
+        assert tested["qty_remaining"] == tested["qty_orig"]
+        assert tested["status"] == ("UNTRIGGERED" if "trail" in fields else "ACTIVE")
+        bob.cancel_all()
+        alice.cancel_all()
+    assert conforms(venue, alice.get("/active_positions")) == {}
+
+
+@pytest.mark.spec("REST-003")
 def test_tests_of_a_batch_and_of_a_close_do_nothing_either(venue: Venue, carl: Client) -> None:
     before = venue.state_hash()
     order = f"orders[{{0}}][pair]={PAIR}&orders[{{0}}][side]=BUY&orders[{{0}}][qty]={{1}}&orders[{{0}}][price]=58500"

@@ -108,8 +108,8 @@ class Trading:
         if isinstance(command, PlaceBatch):
             if event is not None:
                 return refused_in_batch(event)
-            return reply.answer_batch([_untaken(order) for order in command.orders], exchange, now_ms)
-        return refused(event) if event is not None else reply.answer(_untaken(command), exchange, now_ms)
+            return reply.answer_batch([_untaken(order, exchange) for order in command.orders], exchange, now_ms)
+        return refused(event) if event is not None else reply.answer(_untaken(command, exchange), exchange, now_ms)
 
     # --- cancels -----------------------------------------------------------------------------------------------------
 
@@ -274,10 +274,20 @@ class Reply:
         return success(self._desk.account(exchange, self._key.account_id))
 
 
-def _untaken(command: PlaceOrder) -> Placed:
-    """An order that exists in its answer only."""
-    status = OrderStatus.UNTRIGGERED if command.trigger_price else OrderStatus.ACTIVE
-    return Placed(0, command, command.qty, command.price, status)
+def _untaken(command: PlaceOrder, exchange: Exchange) -> Placed:
+    """An order that exists in its answer only, as it would be accepted: at the range's edge, and as large as the position at most."""
+    if command.trigger_price or command.trail or command.trail_ppm:
+        return Placed(0, command, command.qty, command.price, OrderStatus.UNTRIGGERED)
+    price, qty = command.price, command.qty
+    if not price:
+        market = views.market(exchange, command.market_id)
+        assert market is not None, "the order was checked"
+        price = market.range_high if command.side is Side.BUY else market.range_low
+    if command.reduce_only:
+        position = views.position(exchange, command.account_id, command.market_id)
+        held = abs(position.qty) if position is not None else 0
+        qty = min(qty or held, held)
+    return Placed(0, command, qty, price, OrderStatus.ACTIVE)
 
 
 def cancelled(events: list[Event], _exchange: Exchange) -> list[int] | CommandRejected:
