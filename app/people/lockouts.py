@@ -82,8 +82,6 @@ class Lockouts:
             entry = self._entries.get(name)
             if entry is not None and entry.until_ms > now_ms:
                 raise Refused(Refusal.LOCKED, retry_s=(entry.until_ms - now_ms) / 1000)
-        if len(self._entries) > NAMES_MAX:
-            self._entries = {name: entry for name, entry in self._entries.items() if entry.until_ms > now_ms}
         for name, free in names:
             entry = self._entries.get(name)
             if entry is None or entry.changed_ms < now_ms - FORGOTTEN_MS:
@@ -92,6 +90,14 @@ class Lockouts:
             entry.until_ms = now_ms + lock_ms(entry.failures, free)
             entry.changed_ms = now_ms
         await self._store(*(name for name, _ in names))
+        if len(self._entries) > NAMES_MAX:
+            await self._forget(now_ms)
+
+    async def _forget(self, now_ms: int) -> None:
+        """Forget who is not locked, in memory and in the database."""
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.until_ms > now_ms}
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(lockouts).where(lockouts.c.until_ms <= now_ms))
 
     @asynccontextmanager
     async def attempt(self, who: str, address: str) -> AsyncIterator[None]:

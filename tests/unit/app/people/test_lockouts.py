@@ -56,6 +56,21 @@ async def test_a_day_without_an_attempt_begins_anew(database: str) -> None:
         await refuse(lockouts, "zoe@example.org", "192.0.2.1")
 
 
+@pytest.mark.spec("PEO-023")
+async def test_a_flood_of_names_is_forgotten_but_for_those_that_are_locked(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.people.lockouts.NAMES_MAX", 10)
+    clock = Standing()
+    async with clock.lockouts(database) as lockouts:
+        for _ in range(FREE):
+            await lockouts.begin("zoe@example.org", "192.0.2.1")
+        for count in range(40):
+            await lockouts.begin(f"a{count}@example.org", f"198.51.100.{count}")
+        await refuse(lockouts, "zoe@example.org", "192.0.2.2")
+    assert len(await clock.rows(database)) <= 11
+
+
 async def refuse(lockouts: Lockouts, email: str, address: str) -> None:
     with pytest.raises(Refused) as caught:
         await lockouts.begin(email, address)
