@@ -17,6 +17,7 @@ from app.people.levels import load
 from app.people.mailer import choose_mailer
 from app.people.notices import Notices
 from app.people.register import Register
+from app.people.signups import SignUps
 from app.people.withdrawals import Value, Withdrawals
 from app.settings import Settings
 from app.store import Store
@@ -36,6 +37,7 @@ class PeopleOffice:
         self._counter = counter
         self.mailer = choose_mailer(settings)
         self.register = Register(self._engine, store.vault, store.identity, settings, clock, self.mailer)
+        self.sign_ups = SignUps(self._engine, self.register, clock, is_open=settings.signup)
         self.accounts = Accounts(self._engine, clock, store.sequencer.submit, lambda: store.exchange)
         self.addresses = Addresses(self._engine, clock, wait_s=settings.address_wait_s)
         self.withdrawals = Withdrawals(

@@ -1,25 +1,24 @@
-"""Everybody who logs in, and every way in: sign-up, log-in, second factor, refresh, a new password.
+"""Everybody who logs in, and every way in: log-in, second factor, refresh, a new password. Who comes new: app/people/signups.py.
 
 Nothing that is asked from outside says whether an e-mail address is known: not the answer, not the time it takes.
 """
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, final
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.clock import Clock
 from app.db.secrets import Vault
-from app.db.tables import people, signups
+from app.db.tables import people
 from app.identity import Identity, NameTaken
 from app.journal import UNREACHABLE
 from app.limits import name_of
-from app.people.codes import ATTEMPTS_MAX, BEWARE, LIFETIME_MS, Codes, Purpose, buckets, make_code
+from app.people.codes import BEWARE, Codes, Purpose, buckets
 from app.people.factors import Factors
 from app.people.lockouts import Lockouts
 from app.people.mailer import Mail, Mailer
@@ -31,11 +30,6 @@ from app.people.tokens import Challenge, Tokens
 from app.rate import Bucket, Table
 from app.settings import Settings
 
-SIGNUP_SUBJECT: Final = "Your code to open an account"
-KNOWN_SUBJECT: Final = "You have an account already"
-KNOWN_TEXT: Final = (
-    "Somebody asked to open an account with this e-mail address. It has one already; nothing was changed."
-)
 STOLEN_SUBJECT: Final = "A log-in was ended"
 STOLEN_TEXT: Final = (
     "A refresh token of yours was used twice, which means that somebody copied it. The log-in that it belonged to was ended. "
@@ -71,7 +65,6 @@ class Register:
         self._engine = engine
         self._identity = identity
         self._clock = clock
-        self._is_signup_open = settings.signup
         self.mailer = mailer
         self.passwords = Passwords(memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes)
         self.tokens = Tokens(vault.derive("access tokens"), clock)
@@ -91,7 +84,6 @@ class Register:
     async def load(self) -> None:
         """Read everybody. Raises: KeyUndecryptable."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(signups).where(signups.c.expires_ms < self._clock()))
             for row in (await connection.execute(select(people))).all():
                 self._keep(self._person(row))
         await self.lockouts.load()
@@ -108,67 +100,15 @@ class Register:
         """Somebody by the owner's number; None for an owner who does not log in."""
         return self._people.get(owner_id)
 
+    def is_known(self, email: str) -> bool:
+        """Whether somebody logs in with this address."""
+        return email in self._by_email
+
     def everybody(self) -> list[Person]:
         """Everybody who logs in."""
         return list(self._people.values())
 
-    # --- sign-up -----------------------------------------------------------------------------------------------------
-
-    async def sign_up(self, email: str, password: str, visitor: Visitor) -> str:
-        """Send a code to an address; gives the sign-up's id. Who has an account is told so by mail, and nobody else is.
-
-        Raises: Refused, Overloaded.
-        """
-        if not self._is_signup_open:
-            raise Refused(Refusal.SIGNUP_CLOSED)
-        if not self.mailer.is_open:
-            raise Refused(Refusal.NO_MAIL)
-        check_strength(password, email)
-        self._charge(visitor)
-        self._take(self._letters, email)  # whoever has it, and from wherever it comes: no mailbox is flooded
-        signup_id, code = secrets.token_hex(16), make_code()
-        is_known = email in self._by_email
-        values = {
-            "signup_id": signup_id,
-            "email": email,
-            "password_hash": await self.passwords.make(password, name_of(visitor.address)),
-            # Nobody knows the code of a sign-up for somebody who is there.
-            "code_hash": self.codes.digest(signup_id, secrets.token_hex(16) if is_known else code),
-            "attempts": 0,
-            "created_ms": self._clock(),
-            "expires_ms": self._clock() + LIFETIME_MS,
-        }
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(signups).where(signups.c.expires_ms < self._clock()))
-            await connection.execute(insert(signups).values(values))
-        if is_known:
-            self.mailer.post(Mail(email, KNOWN_SUBJECT, KNOWN_TEXT))
-        else:
-            minutes = LIFETIME_MS // 60_000
-            self.mailer.post(Mail(email, SIGNUP_SUBJECT, f"Code: {code}\n\nIt is good once, for {minutes} minutes."))
-        return signup_id
-
-    async def confirm(self, signup_id: str, code: str, visitor: Visitor) -> Person:
-        """Make somebody of a sign-up. Raises: Refused."""
-        await self.lockouts.begin("", visitor.address)
-        guess = (
-            update(signups)
-            .where(signups.c.signup_id == signup_id, signups.c.expires_ms > self._clock())
-            .where(signups.c.attempts < ATTEMPTS_MAX)
-            .values(attempts=signups.c.attempts + 1)
-            .returning(signups)
-        )
-        async with self._engine.begin() as connection:
-            row = (await connection.execute(guess)).one_or_none()
-        expected = b"" if row is None else row.code_hash
-        if row is None or not secrets.compare_digest(self.codes.digest(signup_id, code), expected):
-            raise Refused(Refusal.BAD_CODE, "code")
-        async with self._engine.begin() as connection:
-            taken = await connection.execute(delete(signups).where(signups.c.signup_id == signup_id))
-        if taken.rowcount != 1:
-            raise Refused(Refusal.BAD_CODE, "code")
-        await self.lockouts.clear("", visitor.address)
-        return await self.admit(row.email, row.password_hash)
+    # --- who comes new ------------------------------------------------------------------------------------------------
 
     async def admit(self, email: str, password_hash: str) -> Person:
         """Add a user who logs in. Raises: Refused when the name is somebody's."""
@@ -352,7 +292,7 @@ class Register:
         """
         if not self.mailer.is_open:
             raise Refused(Refusal.NO_MAIL)
-        self._charge(visitor)
+        self.charge_stranger(visitor)
         person = self._by_email.get(email)
         if person is not None:
             self._do_behind(self._send_reset(person))
@@ -421,9 +361,13 @@ class Register:
         async with self._engine.begin() as connection:
             await connection.execute(update(people).where(people.c.owner_id == owner_id).values(values))
 
-    def _charge(self, visitor: Visitor) -> None:
-        """Take what a mail to a stranger costs an address. Raises: Refused."""
+    def charge_stranger(self, visitor: Visitor) -> None:
+        """Take what a mail that a stranger asks for costs an IP address. Raises: Refused."""
         self._take(self._knocks, name_of(visitor.address))
+
+    def charge_mailbox(self, email: str) -> None:
+        """Take what it costs a mailbox, whoever has it and from wherever it is asked for. Raises: Refused."""
+        self._take(self._letters, email)
 
     def charge_mail(self, person: Person) -> None:
         """Take what something costs that somebody does who is in, and that a mail tells of: all wait for one mailer. Raises: Refused."""

@@ -174,11 +174,11 @@ class People:
 
     async def sign_up(self, visit: Visit, asked: SignUp) -> SignUpSent:
         """POST /v1/signup."""
-        return SignUpSent(await self._register.sign_up(asked.email.lower(), asked.password, visit.visitor))
+        return SignUpSent(await self._office.sign_ups.ask(asked.email.lower(), asked.password, visit.visitor))
 
     async def confirm(self, visit: Visit, asked: ConfirmSignUp) -> Tokens:
         """POST /v1/signup/confirm: the account is there, and the person is in."""
-        person = await self._register.confirm(asked.signup_id, asked.code.strip(), visit.visitor)
+        person = await self._office.sign_ups.confirm(asked.signup_id, asked.code.strip(), visit.visitor)
         await self._office.accounts.open_first(person.owner_id)
         return self._tokens(await self._register.sessions.open(person.owner_id, *visit.visitor))
 
