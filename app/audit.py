@@ -161,6 +161,12 @@ class Audited:
             await self._log.end(entry_id, outcome, detail, text_of(after), self._seq())
         return answer
 
+    async def turn_away(self, kind: type[AnyRequest], why: str) -> None:
+        """Write down that an operator came with a token that is not for this; what exactly was asked is not read."""
+        action = str(kind.__struct_config__.tag)
+        entry_id = await self._log.begin(action, "{}", "null")
+        await self._log.end(entry_id, Outcome.REFUSED, why, "null", self._seq())
+
     async def _do(self, request: AnyRequest) -> object:
         if isinstance(request, control.Operators):
             return [

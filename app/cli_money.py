@@ -155,7 +155,10 @@ def assets_amend(
 @custody_app.command("status")
 def custody_status() -> None:
     """How the custody is, and what does not fit. Fails while nothing is paid out."""
-    _print_custody(ask(requests.Custody(), requests.CustodyRow))
+    row = ask(requests.Custody(), requests.CustodyRow)
+    _print_custody(row)
+    if row.trouble is not None:
+        raise typer.Exit(1)
 
 
 @custody_app.command("resolve")
@@ -180,8 +183,6 @@ def _print_custody(row: requests.CustodyRow) -> None:
         out.print("[green]Money comes and goes.[/green]")
         return
     out.print(row.trouble, style="red", markup=False, soft_wrap=True)
-    if row.is_closed:
-        raise typer.Exit(1)
 
 
 # --- the simulated chain ---------------------------------------------------------------------------------------------

@@ -235,9 +235,14 @@ class Money(Collector):
         standing = len(office.incidents.standing()) if office.incidents is not None else 0
         yield gauge("evermark_custody_incidents", "What does not fit and nobody has resolved.", standing)
         statuses: dict[tuple[str, ...], float] = {(status.name.lower(),): 0 for status in STANDING}
+        ages = statuses.copy()
         for view in views.withdrawals(exchange):
-            statuses[(view.status.name.lower(),)] += 1
+            name = (view.status.name.lower(),)
+            statuses[name] += 1
+            ages[name] = max(ages[name], (exchange.time_ms - view.changed_ms) / MS_PER_S)
         yield gauge("evermark_withdrawals_open", "Withdrawals that have not ended.", statuses, "status")
+        words = "How long one has stood there, the longest; 0 when none does."
+        yield gauge("evermark_withdrawals_oldest_seconds", words, ages, "status")
         yield gauge("evermark_deposits_open", "Deposits that are not credited.", len(views.deposits(exchange)))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import signal
 import threading
 import time
@@ -91,6 +92,13 @@ class Bank:
         found = next(row for row in self.get("/withdrawals?limit=1000") if row["client_withdrawal_id"] == name)
         return str(int(found["id"][8:], 16))
 
+    def oldest_s(self, status: str) -> float:
+        """How long the oldest withdrawal has stood there, as /metrics says."""
+        said = requests.get(f"{self.demo['url']}/metrics", timeout=DEADLINE_S).text
+        line = rf'^evermark_withdrawals_oldest_seconds\{{status="{status}"\}} (\S+)$'
+        (found,) = re.findall(line, said, re.MULTILINE)
+        return float(found)
+
     def plan(self, **what: Any) -> None:
         self.ask(funds.ChainPlan(**what), funds.ChainRow)
 
@@ -110,9 +118,9 @@ def wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.spec("OPER-009", "FUNDS-004", "FUNDS-009")
+@pytest.mark.spec("OPER-009", "FUNDS-004", "FUNDS-009", "OPS-027")
 def test_money_goes_in_and_out_on_the_command_line(data_dir: Path) -> None:
-    bank = Bank(data_dir, **STILL)
+    bank = Bank(data_dir, EVERMARK_METRICS_OPEN="1", **STILL)
     try:
         transaction = bank.run("chain", "deposit", "alice", "1.5", "btc").split()[1]
         address = bank.run("deposits", "address", "alice").strip()
@@ -130,6 +138,8 @@ def test_money_goes_in_and_out_on_the_command_line(data_dir: Path) -> None:
         wait(lambda: bank.statuses() == {"large": "WAITING_FOR_APPROVAL"})
         assert "SUSPECTED" in bank.run("withdrawals", "suspect", "1", "--note", "an odd address")
         assert "an odd address" in bank.run("withdrawals", "list")
+        wait(lambda: bank.oldest_s("suspected") > 0)
+        assert bank.oldest_s("waiting_for_approval") == 0
         assert "PROCESSING" in bank.run("withdrawals", "approve", "1")
         wait(lambda: sum(bank.paid().values()) == 1)
         assert "INVALID" not in bank.run("withdrawals", "cancel", "1", code=1)
@@ -138,6 +148,11 @@ def test_money_goes_in_and_out_on_the_command_line(data_dir: Path) -> None:
         assert "There are none" in bank.run("withdrawals", "list")
         assert "SUCCEEDED" in bank.run("withdrawals", "list", "--all")
         assert "Money comes and goes" in bank.run("custody", "status")
+        bank.run("chain", "away", "on")
+        wait(lambda: "does not answer" in bank.run("status"))
+        assert "does not answer" in bank.run("custody", "status", code=1)
+        bank.run("chain", "away", "off")
+        wait(lambda: "does not answer" not in bank.run("status"))
         paid = next(row.transaction for row in bank.transactions() if row.kind == "payment")
         bank.run("chain", "lose", paid[:16])
         wait(lambda: "custody: A payment that had arrived is gone" in bank.run("status"))

@@ -1,5 +1,6 @@
 """What operators do over HTTP: the same requests as over the socket, each behind a scope of its token, and in the same log."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -110,9 +111,13 @@ def turned_away(key: OperatorKey | None, duty: Duty) -> Answer | None:
     if key is None:
         return failure(HTTPStatus.UNAUTHORIZED, NO_TOKEN, headers=CHALLENGE)
     if not key.duties & duty:
-        words = " or ".join(str(one.name).lower() for one in duty)
-        return failure(HTTPStatus.FORBIDDEN, f"The token lacks the scope {words}.")
+        return failure(HTTPStatus.FORBIDDEN, said_of(duty))
     return None
+
+
+def said_of(duty: Duty) -> str:
+    """What a token is told that is not for this."""
+    return f"The token lacks the scope {' or '.join(str(one.name).lower() for one in duty)}."
 
 
 def admitted(tokens: Tokens, headers: Iterable[tuple[bytes, bytes]]) -> OperatorKey | None:
@@ -142,6 +147,10 @@ async def _answer(route: Route, operated: Operated, scope: Any, receive: Receive
     refusal = turned_away(key, route.duty)
     if key is None or refusal is not None:
         assert refusal is not None
+        if key is not None and route.method != "GET":  # whoever tries more than the token is for may have found it
+            caller.set(Caller(key.name, HTTP, request.address))
+            with contextlib.suppress(JournalUnavailable):  # nothing was done
+                await operated.ask.turn_away(route.asks, said_of(route.duty))
         return refusal
     try:
         asked = await _asked(route, request, receive)
