@@ -18,6 +18,7 @@ from ccxt.test.exchange.base.test_balance import test_balance as check_balance
 from ccxt.test.exchange.base.test_currency import test_currency as check_currency
 from ccxt.test.exchange.base.test_deposit_withdrawal import test_deposit_withdrawal as check_transaction
 from ccxt.test.exchange.base.test_funding_rate_history import test_funding_rate_history as check_rate
+from ccxt.test.exchange.base.test_leverage_tier import test_leverage_tier as check_tier
 from ccxt.test.exchange.base.test_margin_mode import test_margin_mode as check_margin_mode
 from ccxt.test.exchange.base.test_margin_modification import test_margin_modification as check_margin_change
 from ccxt.test.exchange.base.test_market import test_market as check_market
@@ -229,6 +230,34 @@ def test_stops_close_positions(alice: Any, bob: Any) -> None:
     bob.cancel_all_orders()
 
 
+def held(exchange: Any, notional: float, price: float, tier: Any) -> float:
+    """Which share of its notional an order holds with a tier's leverage."""
+    free = exchange.fetch_balance()["USD"]["free"]
+    wish = {"leverage": tier["maxLeverage"], "postOnly": True}
+    order = exchange.create_order(SYMBOL, "limit", "buy", notional / price, price, wish)
+    share: float = (free - exchange.fetch_balance()["USD"]["free"]) / (order["amount"] * price)
+    exchange.cancel_order(order["id"])
+    return share
+
+
+def check_tiers(exchange: Any) -> None:
+    """Up to its notional a tier's leverage is to be had, and beyond it is not."""
+    tiers = exchange.fetch_market_leverage_tiers(SYMBOL)
+    assert [(tier["maxLeverage"], tier["maxNotional"]) for tier in tiers[:3]] == [
+        (90, 1_111),
+        (75, 3_333),
+        (50, 10_000),
+    ]
+    price = float(exchange.price_to_precision(SYMBOL, mark(exchange)))
+    for tier in tiers:
+        check_tier(exchange, NONE_SKIPPED, "fetchLeverageTiers", tier)
+        share = 1 / tier["maxLeverage"]
+        if tier["maxNotional"] * share < 20_000:  # what there is money for
+            assert held(exchange, 0.98 * tier["maxNotional"], price, tier) == pytest.approx(share, rel=0.05)
+            assert held(exchange, 2 * tier["maxNotional"], price, tier) > share * 1.05
+    assert exchange.fetch_leverage_tiers(["BTC/USD:USD", "ETH/USD:USD"]).keys() == {"BTC/USD:USD", "ETH/USD:USD"}
+
+
 @pytest.mark.spec("CLT-067")
 def test_isolated_margin(alice: Any, bob: Any) -> None:
     for exchange, other in ((alice, bob), (bob, alice)):
@@ -243,6 +272,7 @@ def test_isolated_margin(alice: Any, bob: Any) -> None:
     try:
         assert alice.set_margin_mode("isolated")["margin_mode"] == "ISOLATED"
         assert alice.fetch_margin_mode(SYMBOL)["marginMode"] == "isolated"
+        check_tiers(alice)
         alice.set_leverage(5, SYMBOL)
         trade(alice, bob)
         before = alice.fetch_position(SYMBOL)

@@ -43,6 +43,8 @@ HAS: Final = {
     ),
     **dict.fromkeys(("fetchOrderBook", "fetchTrades", "fetchOHLCV", "fetchMarkOHLCV", "fetchIndexOHLCV"), True),
     **dict.fromkeys(("fetchFundingRate", "fetchFundingRates", "fetchFundingRateHistory", "fetchFundingHistory"), True),
+    "fetchLeverageTiers": True,
+    "fetchMarketLeverageTiers": "emulated",
     **dict.fromkeys(("fetchOpenInterest", "fetchTradingFee", "fetchTradingFees", "fetchMarginMode"), True),
     **dict.fromkeys(("fetchBalance", "fetchPosition", "fetchPositions", "fetchMyTrades", "fetchOrderTrades"), True),
     **dict.fromkeys(("fetchOrder", "fetchOrders", "fetchOpenOrders", "fetchClosedOrders", "fetchCanceledOrders"), True),

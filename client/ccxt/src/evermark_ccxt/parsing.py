@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -39,6 +40,7 @@ WITHDRAWAL_STATUSES: Final = {
     **dict.fromkeys(("REJECTED", "FAILED"), "failed"),
 }
 DEPOSIT_STATUSES: Final = {"PENDING": "pending", "COMPLETED": "ok", "FAILED": "failed"}
+LEVERAGES: Final = (100, 90, 75, 50, 40, 30, 25, 20, 15, 10, 5, 4, 3, 2, 1)
 BROKEN: Final = (500, 502, 504)
 
 
@@ -195,6 +197,30 @@ class Parsing(Base):
                 "info": market,
             }
         )
+
+    def parse_market_leverage_tiers(self, info: Any, market: Any = None) -> Any:
+        """Steps within what the exchange asks for, which grows evenly: a notional of N needs `initial_margin` + `initial_margin_slope` x N."""
+        first, slope = float(info["initial_margin"]), float(info["initial_margin_slope"]) or 1e-12
+        kept, kept_slope = float(info["maintenance_margin"]), float(info["maintenance_margin_slope"])
+        tiers: list[dict[str, Any]] = []
+        low = 0.0
+        for leverage in LEVERAGES:
+            most = math.floor((1 / leverage - first) / slope)
+            if leverage <= info["max_leverage"] and most > low:
+                tiers.append(
+                    {
+                        "tier": len(tiers) + 1,
+                        "symbol": market["symbol"],
+                        "currency": market["quote"],
+                        "minNotional": low,
+                        "maxNotional": float(most),
+                        "maintenanceMarginRate": kept + kept_slope * most,
+                        "maxLeverage": float(leverage),
+                        "info": info,
+                    }
+                )
+                low = float(most)
+        return tiers
 
     def set_markets(self, markets: Any, currencies: Any = None) -> Any:
         """Ccxt wants every base to be a currency: an option's name is one that nobody can pay in or out."""

@@ -159,6 +159,10 @@ class evermark(Parsing, ImplicitAPI, Exchange):
         rates = self.sort_by([self.parse_funding_rate_history(row, market) for row in rows], "timestamp")
         return self.filter_by_symbol_since_limit(rates, market["symbol"], since, limit)
 
+    async def fetch_leverage_tiers(self, symbols: Any = None, params: Any = {}) -> Any:
+        await self.load_markets()
+        return self.parse_leverage_tiers(list((await self._get("pairs")).values()), symbols, "key")
+
     async def fetch_open_interest(self, symbol: str, params: Any = {}) -> Any:
         await self.load_markets()
         market = self.market(symbol)

@@ -158,6 +158,10 @@ class evermark(Parsing, ImplicitAPI, Exchange):
         rates = self.sort_by([self.parse_funding_rate_history(row, market) for row in rows], "timestamp")
         return self.filter_by_symbol_since_limit(rates, market["symbol"], since, limit)
 
+    def fetch_leverage_tiers(self, symbols: Any = None, params: Any = {}) -> Any:
+        self.load_markets()
+        return self.parse_leverage_tiers(list((self._get("pairs")).values()), symbols, "key")
+
     def fetch_open_interest(self, symbol: str, params: Any = {}) -> Any:
         self.load_markets()
         market = self.market(symbol)
