@@ -297,8 +297,12 @@ class Register:
         if person is not None:
             self._do_behind(self._send_reset(person))
 
-    async def reset_password(self, email: str, code: str, new: str, visitor: Visitor) -> None:
-        """Set a password with a code that was mailed; every session ends, a second factor stays. Raises: Refused, Overloaded."""
+    async def reset_password(self, email: str, code: str, new: str, visitor: Visitor) -> Opened | str:
+        """Set a password with a code that was mailed; every session ends, a second factor stays. Gives what a log-in gives: whoever
+        guesses at the password must not keep its owner out.
+
+        Raises: Refused, Overloaded.
+        """
         check_strength(new, email)
         # The code cannot be guessed: no lock of the e-mail address stands in the owner's way.
         await self.lockouts.begin("", visitor.address)
@@ -308,9 +312,12 @@ class Register:
         await self.codes.take(0 if person is None else person.owner_id, Purpose.RESET, code)
         assert person is not None, "nobody has no codes"
         await self.lockouts.clear("", visitor.address)
-        await self._set_password(person, hashed)
+        set_ms = await self._set_password(person, hashed)
         self.sessions.remember(person.owner_id, visitor.address)  # the owner's, whoever locks strangers out
         self.mailer.post(Mail(person.email, CHANGED_SUBJECT, CHANGED_TEXT))
+        if person.totp_secret is not None:
+            return self.tokens.challenge(Challenge(person.owner_id, set_ms))
+        return await self._open(person, set_ms, visitor)
 
     async def replace_password(self, person: Person, password: str) -> None:
         """Set a password without asking for the old one, and end every session. For an operator."""
@@ -329,8 +336,8 @@ class Register:
         except (SQLAlchemyError, *UNREACHABLE) as fault:
             _log.warning("no code was sent: %s", type(fault).__name__)
 
-    async def _set_password(self, person: Person, hashed: str, *, known: str | None = None, but: str = "") -> None:
-        """Set a password, and end what was opened with the one before, but one session if so wanted: all of it or nothing.
+    async def _set_password(self, person: Person, hashed: str, *, known: str | None = None, but: str = "") -> int:
+        """Set a password, and end what was opened with the one before, but one session if so wanted: all of it or nothing. Gives its time.
 
         `known` is the hash that the old password was checked against. Raises: Refused when another one was set meanwhile.
         """
@@ -347,6 +354,7 @@ class Register:
             await self.codes.void(connection, owner_id)
         person.password_hash, person.password_ms = hashed, set_ms
         await self.sessions.end_all(owner_id, Ending.PASSWORD, but=but)
+        return set_ms
 
     async def _renew_hash(self, person: Person, password: str, known: str) -> None:
         """Keep a password with the parameters of now, unless another one was set meanwhile."""

@@ -184,11 +184,7 @@ class People:
 
     async def log_in(self, visit: Visit, asked: LogIn) -> Tokens:
         """POST /v1/login."""
-        found = await self._register.log_in(asked.email.lower(), asked.password, visit.visitor)
-        if isinstance(found, str):
-            return Tokens(challenge=found)
-        await self._office.accounts.open_first(found.session.owner_id)
-        return self._tokens(found)
+        return await self._let_in(await self._register.log_in(asked.email.lower(), asked.password, visit.visitor))
 
     async def log_in_further(self, visit: Visit, asked: LogInFurther) -> Tokens:
         """POST /v1/login/totp."""
@@ -254,11 +250,10 @@ class People:
         self._register.forget_password(asked.email.lower(), visit.visitor)
         return Done()
 
-    async def reset_password(self, visit: Visit, asked: ResetPassword) -> Done:
-        """POST /v1/password/reset: every session ends."""
-        code = asked.code.strip()
-        await self._register.reset_password(asked.email.lower(), code, asked.new_password, visit.visitor)
-        return Done()
+    async def reset_password(self, visit: Visit, asked: ResetPassword) -> Tokens:
+        """POST /v1/password/reset: every session ends, and the person is in, or asked for the second factor."""
+        email, code = asked.email.lower(), asked.code.strip()
+        return await self._let_in(await self._register.reset_password(email, code, asked.new_password, visit.visitor))
 
     async def set_up_totp(self, visit: Visit, _asked: Nothing) -> TotpSecret:
         """POST /v1/totp/setup."""
@@ -281,6 +276,13 @@ class People:
     async def step_up(self, visit: Visit, asked: TotpCode) -> SteppedUp:
         """POST /v1/step_up."""
         return SteppedUp(await self._register.step_up(visit.session, asked.code.strip(), visit.visitor))
+
+    async def _let_in(self, found: Opened | str) -> Tokens:
+        """The tokens of a session, or the challenge to give the second factor."""
+        if isinstance(found, str):
+            return Tokens(challenge=found)
+        await self._office.accounts.open_first(found.session.owner_id)
+        return self._tokens(found)
 
     def _person(self, visit: Visit) -> Person:
         person = self._register.find(visit.owner_id)
@@ -309,7 +311,7 @@ def rows(office: PeopleOffice) -> list[Row]:
         Row("DELETE", "/v1/sessions", bearer, does.end_session, EndSession, Ended, "End log-ins"),
         Row("POST", "/v1/password/change", bearer, does.change_password, ChangePassword, Done, "Change the password"),
         Row("POST", "/v1/password/forgotten", public, does.forget_password, ForgottenPassword, Done, FORGOTTEN),
-        Row("POST", "/v1/password/reset", public, does.reset_password, ResetPassword, Done, "Set a new password"),
+        Row("POST", "/v1/password/reset", public, does.reset_password, ResetPassword, Tokens, "Set a new password"),
         Row("POST", "/v1/totp/setup", stepped_up, does.set_up_totp, Nothing, TotpSecret, "Prepare a second factor"),
         Row("POST", "/v1/totp/confirm", bearer, does.confirm_totp, TotpCode, RecoveryCodes, "Turn it on"),
         Row("POST", "/v1/totp/disable", stepped_up, does.turn_totp_off, TotpCode, Done, "Turn the second factor off"),
