@@ -303,6 +303,8 @@ def test_since_gives_the_first_rows(alice: Any, bob: Any, monkeypatch: pytest.Mo
     low = alice.price_to_precision(SYMBOL, price * 0.99)
     order = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.001, "price": low}
     alice.create_orders([order for _ in range(11)])
+    assert len({row["id"] for row in alice.fetch_open_orders(SYMBOL)}) == 11 == len(alice.fetch_open_orders())
+    assert len(alice.fetch_open_orders(SYMBOL, limit=2)) == 2
     alice.cancel_all_orders()  # at once: they share a millisecond
     bob.cancel_order(maker["id"])
 

@@ -98,7 +98,7 @@ async def test_each_call_has_exactly_one_order(demo: Demo) -> None:
                 cancelled = await client.cancel_order(placed.order.id)
                 assert cancelled.status == "CANCELLED"
 
-    async with lossy(demo, FATES, timeout_s=1.0, deadline_s=DEADLINE_S) as (client, line):
+    async with lossy(demo, FATES, timeout_s=3.0, deadline_s=DEADLINE_S) as (client, line):
         await asyncio.gather(*(work(client, number) for number in range(WORKERS)))
     assert line.met.keys() == FATES.keys()
     async with AsyncClient(demo["url"], *keys_of(demo, 0)) as client:

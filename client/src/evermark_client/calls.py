@@ -94,7 +94,7 @@ class NewOrder(OrderOptions, total=False):
 
 
 class Page(TypedDict, total=False):
-    """Which rows of a list: times in milliseconds; `before` is the id of the page's last row, with `end` its time."""
+    """Which rows of a list: 100, or up to 1,000 by `limit`; times in milliseconds; `before` is the id of the page's last row, with `end` its time."""
 
     pair: str
     start: int

@@ -375,7 +375,19 @@ class evermark(Parsing, ImplicitAPI, Exchange):
     async def fetch_open_orders(
         self, symbol: Any = None, since: Any = None, limit: Any = None, params: Any = {}
     ) -> Any:
-        return await self._orders("active_orders", symbol, since, limit, params)
+        """All of them, where nothing else is asked for: who believes that an order has gone places it again."""
+        if since is not None or limit is not None or params:
+            return await self._orders("active_orders", symbol, since, limit, params)
+        await self.load_markets()
+        market = None if symbol is None else self.market(symbol)
+        request: dict[str, Any] = {**self.pair(market), "limit": ROWS}
+        rows: list[Any] = []
+        while True:
+            more = await self._read("active_orders", **request)
+            rows += more
+            if len(more) < ROWS:
+                return self.parse_orders(rows, market)
+            request |= {"end": more[-1]["time"], "before": more[-1]["id"]}
 
     async def fetch_closed_orders(
         self, symbol: Any = None, since: Any = None, limit: Any = None, params: Any = {}
