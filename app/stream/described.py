@@ -211,7 +211,7 @@ ANSWERS: Final[dict[str, Schema]] = {
     messages.OK: exact(
         {
             "time": {**MILLISECONDS, "description": OURS},
-            "seq": _SEQ,
+            "seq": {**_PLACE, "description": OURS + "The last command: the account was told of all up to it."},
             "authenticated": {**BOOLEAN, "description": OURS},
             "subscriptions": {"type": "integer", "description": OURS + "How many."},
         }
