@@ -8,7 +8,7 @@ import secrets
 from enum import Enum
 from typing import Any, Final, NamedTuple, final
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.clock import Clock
@@ -97,7 +97,8 @@ class Sessions:
             in_force = sessions.c.ended_ms.is_(None) & (sessions.c.expires_ms > now_ms)
             query = select(sessions).where(in_force).order_by(sessions.c.created_ms, sessions.c.session_id)
             rows = (await connection.execute(query)).all()
-            former = select(sessions.c.owner_id, sessions.c.address).order_by(sessions.c.used_ms)
+            came_from = (sessions.c.owner_id, sessions.c.address)
+            former = select(*came_from).group_by(*came_from).order_by(func.max(sessions.c.used_ms))
             places = (await connection.execute(former)).all()
         self._sessions = {row.session_id: Session(row) for row in rows}
         for place in places:

@@ -706,6 +706,25 @@ def test_transfers_are_counted(world: PeopleVenue) -> None:
     assert vera.post("/v1/transfers", name="100", **there).status_code == 200
 
 
+@pytest.mark.spec("PEO-061")
+def test_a_transfers_name_stands_for_where_it_goes_too(world: PeopleVenue) -> None:
+    """Also of many at once: one of them moves."""
+    human = world.human("mover", usd=100)
+    targets = [human.result("POST", "/v1/accounts", name=f"t{count}")["account_id"] for count in range(4)]
+
+    def move(target: int) -> requests.Response:
+        asked = {"from_account_id": human.account_id, "to_account_id": target, "asset": "USD", "amount": "10"}
+        return human.post("/v1/transfers", name="same", **asked)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(move, targets))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    (moved,) = [target for target, answer in zip(targets, answers, strict=True) if answer.status_code == 200]
+    assert move(moved).json()["result"]["is_repeat"]
+    assert [world.balance(target, USD) // MONEY_SCALE for target in targets if target != moved] == [0, 0, 0]
+    assert (world.balance(human.account_id, USD), world.balance(moved, USD)) == (90 * MONEY_SCALE, 10 * MONEY_SCALE)
+
+
 # --- withdrawals -----------------------------------------------------------------------------------------------------
 
 
