@@ -40,7 +40,7 @@ PING_S: Final = 20.0
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """A client's connection. `on_slow` and `on_quick` are called when it stops and when it begins again to take what it is sent."""
+    """A client's connection. `is_slow` while it does not take what it is sent; `on_quick` is called when it does again."""
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any | None = None

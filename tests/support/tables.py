@@ -1,4 +1,4 @@
-"""Command tables as text: one row a command, its outcome in the last column. See docs/spec/tables.md."""
+"""Command tables as text: one row a command, its outcome in the last column. Their world stands in docs/spec/core.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
