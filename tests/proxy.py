@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from enum import Enum
 from pathlib import Path
+from typing import Final, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 _SOCKET = ".s.PGSQL.5432"
@@ -114,21 +115,28 @@ class Fate(Enum):
     """It is answered, and nothing comes back, ever."""
 
 
-class LossyLine:
-    """Stands before an HTTP server and loses requests and answers as the dice say. One request at a time on a connection."""
+FATES: Final = {
+    Fate.PASSES: 60,
+    Fate.LOST: 6,
+    Fate.CUT: 8,
+    Fate.UNHEARD: 8,
+    Fate.ANSWER_LOST: 12,
+    Fate.ANSWER_CUT: 5,
+    Fate.SILENCE: 1,
+}
+"""Of 100 requests."""
 
-    def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int]) -> None:
+
+class Line:
+    """Stands before a server on a port of its own while the block lasts. What becomes of a connection is for those made of it."""
+
+    def __init__(self, target: int) -> None:
         self.port = 0
-        self.met: Counter[Fate] = Counter()
-        """How many requests met which fate."""
-        self._target = port
-        self._dice = dice
-        self._fates = list(weights)
-        self._weights = list(weights.values())
+        self._target = target
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "LossyLine":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -144,6 +152,21 @@ class LossyLine:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class LossyLine(Line):
+    """Stands before an HTTP server and loses requests and answers as the dice say. One request at a time on a connection."""
+
+    def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int]) -> None:
+        super().__init__(port)
+        self.met: Counter[Fate] = Counter()
+        """How many requests met which fate."""
+        self._dice = dice
+        self._fates = list(weights)
+        self._weights = list(weights.values())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_writer: asyncio.StreamWriter | None = None

@@ -15,8 +15,8 @@ import requests
 import typer
 
 from app import cli, demo
-from tests.e2e.test_house import DEADLINE_S, Program
 from tests.e2e.test_kill import Client
+from tests.support.program import DEADLINE_S, Program
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "ops" / "grafana" / "evermark.json"

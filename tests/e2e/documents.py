@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.e2e.test_house import ROOT
+from tests.support.program import ROOT
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -30,7 +30,6 @@ from exchange import views
 from exchange.commands import Command
 from exchange.events import Event
 from exchange.exchange import Exchange
-from tests.e2e.test_house import made_data_dir
 from tests.support.book_client import BookClient, Step, fingerprint
 from tests.support.stream_line import Fate, StreamLine
 from tests.waiting import until_async
@@ -348,12 +347,6 @@ def run(data_dir: Path, updates: int, *, stall_every: int) -> None:
     assert seen.steps[Step.GAP] > line.met[Fate.LEFT_OUT] // 2
     # Who stalls is not told of every book that it asked for, but of the one that stands when it is ready.
     assert seen.subscribed - seen.snapshots > 10 * line.met[Fate.STALLED]
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
 
 
 @pytest.mark.spec("STREAM-081")

@@ -1,11 +1,9 @@
 """Evermark as a ccxt exchange, against `evermark run`: ccxt's own checks of its structures, and what its users do."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ from ccxt.test.exchange.base.test_trading_fee import test_trading_fee as check_f
 import evermark_ccxt
 from evermark_ccxt import rest_sync
 from tests.e2e.documents import program_of
-from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
+from tests.support.program import DEADLINE_S, ROOT
 
 SYMBOL = "BTC/USD:USD"
 Demo = dict[str, Any]
@@ -45,17 +43,6 @@ NO_TIME = {"timestamp": True, "datetime": True}
 """The exchange tells no time of a book or a position: they are as of now."""
 NO_UPDATE = {"network": True, "updated": True}
 """Nor over which network a deposit came, nor when a payment changed last."""
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
-            yield json.loads((path / "demo.json").read_text("utf-8"))
-        finally:
-            program.stop()
 
 
 def config(demo: Demo, account: int) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """The Python client and its examples, as their users run them: against `evermark run`."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,23 +13,11 @@ import pytest
 from evermark_client import AsyncClient, Client, Refused
 from evermark_client.events import BookChanged, OrderChanged
 from tests.e2e.documents import program_of
-from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
+from tests.support.program import DEADLINE_S, ROOT
 
 EXAMPLES = ROOT / "client" / "examples"
 PAIR = "USD_BTC_PERP"
 Demo = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    """What demo.json of a running exchange says."""
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
-            yield json.loads((path / "demo.json").read_text("utf-8"))
-        finally:
-            program.stop()
 
 
 def keys_of(demo: Demo, account: int) -> tuple[str, str, str]:

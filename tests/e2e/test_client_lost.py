@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -24,34 +24,14 @@ from evermark_client import (
     calls,
 )
 from evermark_client.events import BookChanged, DepthChanged, Event, Missed, OrderChanged, Reconnected
-from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
-from tests.proxy import Fate, LossyLine
+from tests.proxy import FATES, Fate, LossyLine
+from tests.support.program import DEADLINE_S, Program, made_data_dir
 from tests.waiting import until, until_async
 
 PAIR: Final = "USD_BTC_PERP"
-FATES: Final = {
-    Fate.PASSES: 60,
-    Fate.LOST: 6,
-    Fate.CUT: 8,
-    Fate.UNHEARD: 8,
-    Fate.ANSWER_LOST: 12,
-    Fate.ANSWER_CUT: 5,
-    Fate.SILENCE: 1,
-}
 WORKERS: Final = 8
 ORDERS: Final = 25
 Demo = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
-            yield json.loads((path / "demo.json").read_text("utf-8"))
-        finally:
-            program.stop()
 
 
 def keys_of(demo: Demo, account: int) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_house import ROOT, Program, environment_of, made_data_dir
 from tests.support.blocks import ANSWER, PROGRAMS, Block, differences, documents, run
 from tests.support.pages import all_blocks, pages, reason
+from tests.support.program import ROOT, Program, environment_of, made_data_dir
 
 IN_THE_WAY = {".git", ".venv", "build", "data"}
 """What a reader's checkout has and the tests' folder must not share."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_house import Program, evermark, made_data_dir
+from tests.support.program import Program, evermark, made_data_dir
 from tests.support.venue_server import VenueServer, venue_server
 from tests.support.venue_shapes import Said
 from tests.waiting import until_async

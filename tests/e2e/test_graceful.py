@@ -4,26 +4,17 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
-import pytest
-
 from app import demo
-from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
 from tests.e2e.test_kill import Client
 from tests.e2e.test_people import url_of
 from tests.e2e.test_restore import price_of
+from tests.support.program import DEADLINE_S, Program
 
 WORKERS = 8
 ENOUGH = 200
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
 
 
 class Trader:

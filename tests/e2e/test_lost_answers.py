@@ -3,11 +3,8 @@
 import asyncio
 import json
 import random
-import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -19,7 +16,7 @@ from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.recovery import verify
 from bench.http import exchange, mark_price, open_accounts
-from tests.proxy import Fate, LossyLine, http_message
+from tests.proxy import FATES, LossyLine, http_message
 
 PAIR: Final = "USD_BTC_PERP"
 WORKERS: Final = 32
@@ -28,15 +25,6 @@ PATIENCE_S: Final = 0.5
 PATIENCE_MAX_S: Final = 16.0
 DEADLINE_S: Final = 120.0
 ATTEMPTS_MAX: Final = 200
-FATES: Final = {
-    Fate.PASSES: 60,
-    Fate.LOST: 6,
-    Fate.CUT: 8,
-    Fate.UNHEARD: 8,
-    Fate.ANSWER_LOST: 12,
-    Fate.ANSWER_CUT: 5,
-    Fate.SILENCE: 1,
-}
 Json = dict[str, Any]
 
 
@@ -215,15 +203,6 @@ class Trader:
     def _note(self, name: str, outcome: Outcome, way: str) -> None:
         self.outcomes[name] = outcome
         self.ways[way] += 1
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    # Not under pytest's own folder: the next run takes away the database's right to pass through it.
-    folder = Path(tempfile.mkdtemp(prefix="evermark-lost-"))
-    yield folder / "data"
-    EmbeddedServer(folder / "data").stop_blocking()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def trade(port: int, keys: list[tuple[str, str]], price: int, requests: int) -> tuple[list[Trader], LossyLine]:

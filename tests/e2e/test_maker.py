@@ -17,7 +17,7 @@ from app.auth import sign
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from tests.e2e.maker import Maker, form
-from tests.e2e.test_house import Program, evermark, made_data_dir
+from tests.support.program import Program, evermark, made_data_dir
 from tests.waiting import until_async
 
 PAIRS: Final = ["USD_BTC_PERP", "USD_BTCCALL_PERP", "BTC_USD"]

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,13 @@ from app.custody.simulated import ChainStatus, SimulatedChain, make_address
 from app.db.connect import connect, engine_for
 from app.db.embedded import EmbeddedServer
 from app.recovery import verify
-from tests.e2e.test_house import DEADLINE_S, Program, evermark, made_data_dir
+from tests.support.program import DEADLINE_S, Program, evermark
 
 HOUR_MS = 3_600_000
 STILL = {"EVERMARK_CHAIN_BLOCK_MS": str(HOUR_MS)}
 """Blocks come when they are told to."""
 START = {"BTC": Decimal(2), "USDT": Decimal(100_000)}
 """What a demo account has at first."""
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
 
 
 class Bank:

@@ -15,7 +15,7 @@ import requests
 from app.auth import sign
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
-from tests.e2e.test_house import DEADLINE_S, Program, evermark, made_data_dir, seq_of
+from tests.support.program import DEADLINE_S, Program, evermark, made_data_dir, seq_of
 
 CALL = "USD_BTCCALL_PERP"
 QTY = 0.1

@@ -3,12 +3,9 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -186,15 +183,6 @@ async def check_journal(data_dir: Path, story: Story) -> None:
     assert cancels == ROUNDS
     assert max(after - before for before, after in pairwise(tick_ms[1:])) < TICKS_APART_MAX_MS
     assert report.problems == []
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    # Not under pytest's own folder: the next run takes away the database's right to pass through it.
-    folder = Path(tempfile.mkdtemp(prefix="evermark-overload-"))
-    yield folder / "data"
-    EmbeddedServer(folder / "data").stop_blocking()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.spec("LIM-012", "LIM-017")

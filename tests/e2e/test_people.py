@@ -4,7 +4,6 @@ import json
 import re
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,24 +11,11 @@ import pytest
 import requests
 
 from app.auth import sign
-from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
 from tests.support.post import PostOffice, code_in
+from tests.support.program import DEADLINE_S, Program
 
 EMAIL = "zoe@example.org"
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def post() -> Iterator[PostOffice]:
-    office = PostOffice()
-    yield office
-    office.close()
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
 
 
 class Person:

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import requests
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.db.tables import metadata
-from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
 from tests.e2e.test_people import Person, url_of
 from tests.support.post import PostOffice, code_in
+from tests.support.program import DEADLINE_S, Program
 
 EMAIL = "zoe@example.org"
 PASSWORD = "correct horse battery"
@@ -25,19 +24,6 @@ NEW_PASSWORD = "staple that to the wall"
 WRONG_PASSWORD = "nobody has this one"
 SHORTEST = 10
 """A code of six digits may stand in a dump by chance: codes are looked for in words, not in columns of numbers."""
-
-
-@pytest.fixture
-def post() -> Iterator[PostOffice]:
-    office = PostOffice()
-    yield office
-    office.close()
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
 
 
 class Run:

@@ -10,30 +10,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.e2e.test_house import DEADLINE_S, ROOT, Program, made_data_dir
+from tests.support.program import DEADLINE_S, ROOT
 
 HERE = Path(__file__).parent
 PAIR = "USD_BTCCALL_PERP"
 PRICE = 1
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[dict[str, Any]]:
-    """What demo.json of a running exchange says."""
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
-            yield json.loads((path / "demo.json").read_text("utf-8"))
-        finally:
-            program.stop()
 
 
 def program(name: str, demo: dict[str, Any], account: int) -> str:

@@ -16,8 +16,8 @@ import pytest
 
 from app import demo
 from app.backup import read_manifest
-from tests.e2e.test_house import DEADLINE_S, ROOT, Program, environment_of, evermark, seq_of
 from tests.e2e.test_kill import Client
+from tests.support.program import DEADLINE_S, ROOT, Program, environment_of, evermark, seq_of
 
 FROM_A_TERMINAL = """import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a program that was started in the background would not hear it

@@ -4,34 +4,19 @@ import base64
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyotp
-import pytest
 import requests
 
 from app import control
 from app.auth import sign
-from tests.e2e.test_house import DEADLINE_S, Program, evermark, made_data_dir
 from tests.e2e.test_people import EMAIL, PASSWORD, Person, url_of
 from tests.support.post import PostOffice, code_in
+from tests.support.program import DEADLINE_S, Program, evermark
 
 WRONG_PASSWORD = "wrong horse battery"
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with made_data_dir() as path:
-        yield path
-
-
-@pytest.fixture
-def post() -> Iterator[PostOffice]:
-    office = PostOffice()
-    yield office
-    office.close()
 
 
 class Keeper:

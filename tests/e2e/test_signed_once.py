@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from app.auth import sign
-from tests.e2e.test_house import DEADLINE_S, Program, made_data_dir
+from tests.support.program import DEADLINE_S, Program, made_data_dir
 
 
 @pytest.mark.spec("AUTH-005", "AUTH-006")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.e2e.test_house import DEADLINE_S, Program, evermark, made_data_dir
+from tests.support.program import DEADLINE_S, Program, evermark, made_data_dir
 
 
 @pytest.mark.spec("CONN-006")

@@ -12,6 +12,7 @@ from typing import Any, Final, final
 import msgspec
 
 from bench.stream_client import asking, frames
+from tests.proxy import Line
 
 READ_MAX: Final = 65_536
 DELAY_S: Final = (0.02, 0.5)
@@ -49,38 +50,18 @@ class Sight(Enum):
 
 
 @final
-class StreamLine:
+class StreamLine(Line):
     """Stands before a server. `weights` may be changed while it works; it counts what it did, and what must be noticed."""
 
     def __init__(self, port: int, dice: random.Random, weights: dict[Fate, int], *, stall_every: int) -> None:
-        self.port = 0
+        super().__init__(port)
         self.met: Counter[Fate] = Counter()
         self.gaps = 0
         """Deltas that came behind one that was left out."""
         self.weights = weights
         self.stall_every = stall_every
         """Each so many messages the line stalls; 0 for never."""
-        self._target = port
         self._dice = dice
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> "StreamLine":
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far = socket.socket()
