@@ -5,13 +5,14 @@ skip is done here: the limit of a body, and the methods of a path.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, final
 
 from litestar.types import Receive, Send
 
 from app.forms import BODY_MAX, Form
 from app.problems import Denial, Denied, Malformed
-from app.stamps import HEADER, Lives, Stamps, call_it, current
+from app.stamps import HEADER, Lives, Stamps, Tell, call_it, current
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
@@ -127,20 +128,35 @@ def _check_arrived(message: Mapping[str, Any]) -> None:
 
 
 def attended(path: str, handle: Application, lives: Lives) -> Application:
-    """An application whose requests have their names and whose lives are counted."""
+    """An application whose requests have their names and whose lives are counted when `send_answer` has sent their answers.
+
+    Not a coroutine around the handler's: that costs an order as much as all the counting.
+    """
     answers = lives.of(path)
 
-    async def attend(scope: Any, receive: Receive, send: Send) -> None:
-        stamps = Stamps()
-        current.set(stamps)
-        await handle(scope, receive, send)
+    def end(stamps: Stamps) -> None:
         status = stamps.status
         answers[status] = answers.get(status, 0) + 1
         lives.end(stamps)
-        if lives.trace is not None:
-            lives.trace(scope, path, stamps)
+
+    def attend(scope: Any, receive: Receive, send: Send) -> Awaitable[None]:
+        stamps = Stamps()
+        trace = lives.trace
+        stamps.tell = end if trace is None else both(end, partial(trace, scope, path))
+        current.set(stamps)
+        return handle(scope, receive, send)
 
     return attend
+
+
+def both(first: Tell, second: Tell) -> Tell:
+    """Tell the one, then the other."""
+
+    def tell(stamps: Stamps) -> None:
+        first(stamps)
+        second(stamps)
+
+    return tell
 
 
 def attended_other(handle: Application, lives: Lives) -> Application:
@@ -169,7 +185,7 @@ def attended_other(handle: Application, lives: Lives) -> Application:
 
 
 async def send_answer(send: Send, answer: Answer, content: Header = JSON) -> None:
-    """Send an answer, with its request's name where it has one."""
+    """Send an answer, with its request's name where it has one, and tell who counts the request that it is out."""
     headers = [content, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
     stamps = current.get()
     if stamps is not None:
@@ -177,3 +193,5 @@ async def send_answer(send: Send, answer: Answer, content: Header = JSON) -> Non
         headers.append((HEADER, stamps.request_id))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+    if stamps is not None and stamps.tell is not None:
+        stamps.tell(stamps)

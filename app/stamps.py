@@ -27,17 +27,22 @@ _run: Final = secrets.token_hex(4).encode()
 
 @final
 class Stamps:
-    """A request's name, the moments of its steps by `perf_counter` (0: it did not come so far), and its answer's status."""
+    """A request's name, the moments of its steps by `perf_counter` (0: it did not come so far), and its answer's status.
 
-    __slots__ = ("applied_s", "begun_s", "durable_s", "ended_s", "queued_s", "request_id", "status", "taken_s")
+    `tell` is called once when that answer is out.
+    """
+
+    __slots__ = ("applied_s", "begun_s", "durable_s", "ended_s", "queued_s", "request_id", "status", "taken_s", "tell")
 
     def __init__(self) -> None:
         self.begun_s = perf_counter()
         self.queued_s = self.taken_s = self.durable_s = self.applied_s = self.ended_s = 0.0
         self.status = 0
+        self.tell: Tell | None = None
         self.request_id = b"%b-%d" % (_run, next(_numbers))
 
 
+Tell: TypeAlias = Callable[[Stamps], None]
 Trace: TypeAlias = Callable[[Mapping[str, Any], str, Stamps], None]
 
 current: Final[ContextVar[Stamps | None]] = ContextVar("stamps", default=None)
