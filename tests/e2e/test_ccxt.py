@@ -391,6 +391,8 @@ async def test_pro_watches_everything(demo: Demo) -> None:
             price = float(alice.price_to_precision(SYMBOL, start["markPrice"]))
             assert (await alice.watch_ticker(SYMBOL))["symbol"] == SYMBOL
             await alice.watch_order_book(SYMBOL)
+            await bob.create_order(SYMBOL, "limit", "sell", 0.001, price)
+            await alice.create_order(SYMBOL, "limit", "buy", 0.001, price)
             candles = await alice.watch_ohlcv(SYMBOL, "1m")
             check_ohlcv(alice, NONE_SKIPPED, "watchOHLCV", candles[-1], SYMBOL, alice.milliseconds() + 60_000)
             waiting = {
@@ -452,7 +454,8 @@ async def test_pro_tells_each_change_once(demo: Demo) -> None:
                     await asyncio.sleep(0.005)
             assert [[fill["order"] for fill in fills] for fills in heard["fills"]] == [[name] for name in placed]
             assert [len(trades) for trades in heard["trades"]] == [1, 1, 1]
-            assert all(position["timestamp"] for (position,) in heard["positions"])
+            for (position,) in heard["positions"]:
+                check_position(alice, NONE_SKIPPED, "watchPositions", position, SYMBOL, alice.milliseconds())
             for task in following:
                 task.cancel()
             one = await alice.watch_order_book(SYMBOL, 1)

@@ -122,6 +122,8 @@ class evermark(rest):
 
     async def watch_positions(self, symbols: Any = None, since: Any = None, limit: Any = None, params: Any = {}) -> Any:
         await self.load_markets()
+        if self.safe_string(self.options, "marginMode") is None:
+            await self._margin_mode()  # which the stream does not tell
         wanted = self.market_symbols(symbols)
         changed = list(self.moved.values())
         while True:
