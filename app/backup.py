@@ -27,6 +27,7 @@ from sqlalchemy import Table
 
 from app.clock import wall_clock
 from app.db.connect import Connection, connect, engine_for
+from app.db.embedded import EmbeddedServer
 from app.db.migrate import SCRIPTS, migrate
 from app.db.secrets import Vault, master_key
 from app.db.tables import metadata
@@ -36,7 +37,7 @@ from app.journal import UNREACHABLE, head_of
 from app.recovery import Listeners, Progress, recover, replay_to, verify
 from app.settings import Settings
 from app.snapshots import code_version
-from app.store import data_dir_held, database_url
+from app.store import RESTORING, data_dir_held, database_url
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -242,15 +243,21 @@ async def restore(
 ) -> Manifest:
     """Put a backup into an empty DATA_DIR, or an empty database that DATABASE_URL names. All of it, or nothing.
 
+    What a restore that was killed left in DATA_DIR is no obstacle to the next one.
+
     Raises: BackupBad, NotEmpty, WriterPresent, DatabaseUnusable, SettingsInvalid.
     """
     manifest = read_manifest(directory)
     await asyncio.to_thread(check_files, directory, manifest)
     async with data_dir_held(settings.data_dir, timeout_ms=0):
+        mark = settings.data_dir / RESTORING
+        if settings.is_embedded and mark.exists():
+            await asyncio.to_thread(_take_away, settings.data_dir)
         if settings.is_embedded and (settings.data_dir / "postgres").exists():
             raise NotEmpty(f"{settings.data_dir} holds a database already. A backup goes into an empty folder.")
         if needs_key:
             _bring_key(settings, directory, manifest)
+        mark.touch()
         try:
             async with database_url(settings) as url:
                 await _check_empty(url)
@@ -259,11 +266,18 @@ async def restore(
                 await migrate(url)
         except BaseException as error:
             if settings.is_embedded:  # it was not there before: nothing but ours is in it
-                await asyncio.to_thread(shutil.rmtree, settings.data_dir / "postgres", ignore_errors=True)
+                await asyncio.to_thread(_take_away, settings.data_dir)
+            mark.unlink()
             if isinstance(error, UNREACHABLE):
                 raise DatabaseUnusable(f"The backup cannot be restored: {error}") from error
             raise
+        mark.unlink()
     return manifest
+
+
+def _take_away(data_dir: Path) -> None:
+    EmbeddedServer(data_dir).stop_blocking()  # a restore that was killed left it running
+    shutil.rmtree(data_dir / "postgres", ignore_errors=True)
 
 
 def _bring_key(settings: Settings, directory: Path, manifest: Manifest) -> None:

@@ -39,6 +39,8 @@ from app.settings import Settings
 from exchange.exchange import Exchange
 
 LOCK_NAME: Final = "exchange.lock"
+RESTORING: Final = "restoring"
+"""A file that stands in DATA_DIR while a backup is put into it: one that was killed leaves half of an exchange behind."""
 _LOCK_RETRY_S: Final = 0.1
 READ_TIMEOUT_S: Final = 15.0
 """A list that takes longer than this is not worth waiting for."""
@@ -148,6 +150,10 @@ async def open_store(settings: Settings, *, clock: Clock = wall_clock) -> AsyncI
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(data_dir_held(settings.data_dir, timeout_ms=settings.lock_timeout_ms))
+        if (settings.data_dir / RESTORING).exists():
+            raise DatabaseUnusable(
+                f"A restore into {settings.data_dir} was cut off, and an exchange would begin at nothing there. Restore again."
+            )
         vault = Vault(master_key(settings.master_key, settings.data_dir, is_embedded=settings.is_embedded))
         url, revive = await stack.enter_async_context(database(settings))
         journal = Journal(url, timeout_ms=settings.journal_timeout_ms, revive=revive)

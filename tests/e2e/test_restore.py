@@ -75,7 +75,7 @@ def cut_off(folder: Path, *arguments: str, number: int) -> str:
         program.send_signal(number)
         said = program.stderr.read()
     assert program.returncode not in (0, -signal.SIGTERM), said
-    return said.splitlines()[-1]
+    return said.splitlines()[-1] if said else ""
 
 
 def test_what_is_cut_off_leaves_nothing_behind(folder: Path) -> None:
@@ -95,6 +95,22 @@ def test_what_is_cut_off_leaves_nothing_behind(folder: Path) -> None:
     cut_off(folder, "--data-dir", str(folder / "second"), "restore", str(copy), number=signal.SIGTERM)
     assert not (folder / "second" / "postgres").exists()
     evermark(folder / "second", "restore", str(copy))
+
+
+def test_a_killed_restore_is_begun_anew(folder: Path) -> None:
+    """BAK-010."""
+    first, second, copy = folder / "first", folder / "second", folder / "copy"
+    program = Program(first, EVERMARK_FEED="synthetic")
+    program.wait_until_open()
+    program.stop()
+    evermark(first, "backup", str(copy))
+    second.mkdir()
+    shutil.copy(first / "master.key", second)
+    cut_off(folder, "--data-dir", str(second), "restore", str(copy), number=signal.SIGKILL)
+    assert (second / "postgres").is_dir()
+    assert "was cut off" in evermark(second, "run", code=3)
+    evermark(second, "restore", str(copy))
+    evermark(second, "verify")
 
 
 def test_killed_and_restored_into_an_empty_folder(folder: Path) -> None:
