@@ -201,7 +201,9 @@ class PeopleVenue:
 
 
 @contextmanager
-def people_venue(postgres: EmbeddedServer, folder: Path, name: str) -> Iterator[PeopleVenue]:
+def people_venue(
+    postgres: EmbeddedServer, folder: Path, name: str, *, custody: str = "simulated"
+) -> Iterator[PeopleVenue]:
     """An exchange that sends mail and asks for a withdrawal's code, until the block ends."""
     post = PostOffice()
     settings = own_settings(
@@ -211,6 +213,7 @@ def people_venue(postgres: EmbeddedServer, folder: Path, name: str) -> Iterator[
         mailer="smtp",
         smtp_url=post.url,
         withdrawal_confirmation="email",
+        custody=custody,
         cors_origins=(ORIGIN,),
         **PEOPLE_LIMITS,
     )

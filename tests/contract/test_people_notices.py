@@ -28,6 +28,13 @@ def world(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) ->
         yield running
 
 
+@pytest.fixture(scope="module")
+def unpaid(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleVenue]:
+    """An exchange without a custody: a withdrawal goes only where a test lets it go."""
+    with people_venue(postgres, tmp_path_factory.mktemp("unpaid"), "people_unpaid", custody="none") as running:
+        yield running
+
+
 def holder(world: PeopleVenue, name: str, usd: str) -> Human:
     """Somebody with 0.1 BTC bought at 60,000, and nothing else in the book."""
     human = world.human(name)
@@ -129,14 +136,14 @@ def test_what_becomes_of_a_withdrawal_is_told(world: PeopleVenue) -> None:
 @pytest.mark.parametrize(
     "status, words", [("SUCCEEDED", "has arrived"), ("FAILED", "failed"), ("REJECTED", "was rejected")]
 )
-def test_how_a_withdrawal_ended_is_told(world: PeopleVenue, status: str, words: str) -> None:
-    human = world.human(f"one-who-{status.lower()}", btc=1)
-    asked = RequestWithdrawal("rent", human.account_id, BTC, MONEY_SCALE // 100, world.address(), is_confirmed=True)
-    made = world.venue.submit(asked)[0]
+def test_how_a_withdrawal_ended_is_told(unpaid: PeopleVenue, status: str, words: str) -> None:
+    human = unpaid.human(f"one-who-{status.lower()}", btc=1)
+    asked = RequestWithdrawal("rent", human.account_id, BTC, MONEY_SCALE // 100, unpaid.address(), is_confirmed=True)
+    made = unpaid.venue.submit(asked)[0]
     assert isinstance(made, WithdrawalRequested)
     for step in ("REJECTED",) if status == "REJECTED" else ("PROCESSING", status):
-        world.venue.submit(AdvanceWithdrawal(made.withdrawal_id, WithdrawalStatus[step]))
-    found = world.wait_for_notice(human, Kind.WITHDRAWAL, 1 if status == "REJECTED" else 2)["words"]
+        unpaid.venue.submit(AdvanceWithdrawal(made.withdrawal_id, WithdrawalStatus[step]))
+    found = unpaid.wait_for_notice(human, Kind.WITHDRAWAL, 1 if status == "REJECTED" else 2)["words"]
     assert found.startswith(f"Withdrawal {made.withdrawal_id}: 0.01 BTC to {asked.address} ")
     assert words in found
 
