@@ -23,9 +23,9 @@ def venue(
 
 
 @contextmanager
-def own_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str) -> Iterator[Venue]:
-    """An exchange on which nobody else trades, for as long as the block lasts."""
-    with running_venue(own_settings(postgres, folders.mktemp(name), name)) as running:
+def own_venue(postgres: EmbeddedServer, folders: pytest.TempPathFactory, name: str, **more: Any) -> Iterator[Venue]:
+    """An exchange on which nobody else trades, for as long as the block lasts. `more` are settings of it."""
+    with running_venue(own_settings(postgres, folders.mktemp(name), name, **more)) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.auth import Scope
+from app.db.embedded import EmbeddedServer
 from exchange.commands import (
     AdvanceWithdrawal,
     RecordDeposit,
@@ -24,12 +25,20 @@ from exchange.commands import (
 )
 from exchange.events import CancelReason, OrderCancelled, WithdrawalRequested
 from exchange.limits import MONEY_SCALE
+from tests.contract.conftest import own_venue
 from tests.support.mirror import Mirror
 from tests.support.streams import Listener, Message, credentials, listening
 from tests.venue import PAIR, SPOT, USD, Client, Venue
 
 DOCUMENTED = ["depth", "ticker", "index", "ohlcv", "match", "trades", "liquidation"]
 ENVELOPE = {"code", "msg", "category", "pair", "result"}
+
+
+@pytest.fixture(scope="module")
+def venue(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    """An exchange without a custody: a withdrawal goes only where a test lets it go."""
+    with own_venue(postgres, tmp_path_factory, "test_stream", custody="none") as running:
+        yield running
 
 
 @pytest.fixture
