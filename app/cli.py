@@ -35,6 +35,7 @@ FAULT: Final = 3
 """The world is not as it must be: no exchange, no database, wrong settings."""
 DAYS_MAX: Final = 36_500
 BENCHES: Final = ("book", "core", "risk", "funding", "journal", "http", "stream")
+MORE_BENCHES: Final = ("limits", "metrics", "crash")
 
 app = typer.Typer(
     name="evermark",
@@ -117,7 +118,7 @@ def stop_db() -> None:
 @app.command(rich_help_panel="Run")
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(help=f"Which ones: {', '.join(BENCHES)}. All by default.")
+        list[str] | None, typer.Argument(help=f"{', '.join(BENCHES)}: all by default. Or {', '.join(MORE_BENCHES)}.")
     ] = None,
 ) -> None:
     """Measure the exchange: book, core, ticks that move prices, funding, journal, signed orders over HTTP, streams."""

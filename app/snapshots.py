@@ -17,7 +17,7 @@ from app.journal import UNREACHABLE, Head, head_of
 from exchange.exchange import Exchange
 from exchange.snapshot import decode, encode, hash_of
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 CHUNK_BYTES: Final = 1 << 20
 
 _HEADERS: Final = (

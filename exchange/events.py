@@ -95,7 +95,7 @@ class AccountOpened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 
 
 class TransferRepeated(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
-    """A deposit or withdrawal with a reference seen before changed nothing. Gives the first one."""
+    """A deposit, withdrawal or transfer with a reference seen before changed nothing. Gives the first one."""
 
     reference: str
     account_id: int

@@ -471,14 +471,18 @@ class Treasury:
 
 @final
 class Transfer:
-    """A deposit (amount > 0) or withdrawal (amount < 0) by its reference, so that a repeat changes nothing."""
+    """A deposit (amount > 0) or withdrawal (amount < 0) by its reference, so that a repeat changes nothing.
 
-    __slots__ = ("account_id", "amount", "asset_id")
+    `to_account_id` is the account that a withdrawal went to, 0 if it left the exchange.
+    """
 
-    def __init__(self, account_id: int, asset_id: int, amount: int) -> None:
+    __slots__ = ("account_id", "amount", "asset_id", "to_account_id")
+
+    def __init__(self, account_id: int, asset_id: int, amount: int, to_account_id: int = 0) -> None:
         self.account_id: int = account_id
         self.asset_id: int = asset_id
         self.amount: int = amount
+        self.to_account_id: int = to_account_id
 
 
 @final

@@ -33,7 +33,7 @@ from exchange.state import (
 from risk.margin import LEVERAGE_SCALE
 from risk.position import Position
 
-HASH_VERSION = b"evermark state 4\n"
+HASH_VERSION = b"evermark state 5\n"
 
 Big: TypeAlias = int | str
 
@@ -160,6 +160,7 @@ class TransferRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     account_id: int
     asset_id: int
     amount: int
+    to_account_id: int
 
 
 class WithdrawalRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -265,7 +266,7 @@ def encode_state(state: State) -> bytes:
         [_account_record(account) for account in state.accounts.values()],
         list(state.account_references.items()),
         [
-            TransferRecord(reference, transfer.account_id, transfer.asset_id, transfer.amount)
+            TransferRecord(reference, transfer.account_id, transfer.asset_id, transfer.amount, transfer.to_account_id)
             for reference, transfer in state.transfers.items()
         ],
         [_trigger_record(trigger) for trigger in state.fired.values()],
@@ -479,7 +480,9 @@ def decode_state(data: bytes) -> State:
         _read_account(state, account_record)
     state.account_references = dict(record.account_references)
     for transfer in record.transfers:
-        state.transfers[transfer.reference] = Transfer(transfer.account_id, transfer.asset_id, transfer.amount)
+        state.transfers[transfer.reference] = Transfer(
+            transfer.account_id, transfer.asset_id, transfer.amount, transfer.to_account_id
+        )
     for market_record in record.markets:
         _read_orders(state, market_record)
     for trigger_record in record.fired:

@@ -28,7 +28,7 @@ def transfer(state: State, command: TransferFunds, time_ms: int, out: list[Event
         out.append(rejected)
         return
     asset_id = command.asset_id
-    state.transfers[reference] = Transfer(command.from_account_id, asset_id, -command.amount)
+    state.transfers[reference] = Transfer(command.from_account_id, asset_id, -command.amount, command.to_account_id)
     for account_id, amount in ((command.from_account_id, -command.amount), (command.to_account_id, command.amount)):
         account = state.accounts[account_id]
         balance = account.balance(asset_id)

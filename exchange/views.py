@@ -5,7 +5,7 @@ from typing import final
 from engine.order import Order, OrderStatus
 from engine.triggers import Trigger
 from exchange import entry, margins
-from exchange.commands import OptionModel, PlaceOrder
+from exchange.commands import OptionModel, PlaceOrder, TransferFunds
 from exchange.deleveraging import market_lights
 from exchange.exchange import Exchange
 from exchange.instrument import Asset, IndexTerms, Instrument, MarketStatus
@@ -326,6 +326,14 @@ def withdrawal(exchange: Exchange, withdrawal_id: int) -> WithdrawalView | None:
 def withdrawal_by_reference(exchange: Exchange, account_id: int, reference: str) -> WithdrawalView | None:
     """Return an account's withdrawal by its reference, ended or not; None when there is none."""
     return withdrawal(exchange, exchange.state.withdrawal_ids.get((account_id, reference), 0))
+
+
+def transfer(exchange: Exchange, reference: str) -> TransferFunds | None:
+    """Return the transfer that a reference stands for; None where it stands for something else, or for nothing."""
+    found = exchange.state.transfers.get(reference)
+    if found is None or not found.to_account_id:
+        return None
+    return TransferFunds(reference, found.account_id, found.to_account_id, found.asset_id, -found.amount)
 
 
 def withdrawn_today(exchange: Exchange, owner_id: int, asset_id: int, time_ms: int) -> int:

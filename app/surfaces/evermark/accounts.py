@@ -1,6 +1,5 @@
 """The rows of accounts: an owner's several, and money that moves between them."""
 
-import asyncio
 from typing import Annotated, Final, final
 
 from msgspec import Meta
@@ -123,7 +122,6 @@ class OwnAccounts:
         self._accounts = office.accounts
         self._store = store
         self._desk = MoneyDesk(office, store)
-        self._turns: dict[int, asyncio.Lock] = {}
 
     async def listed(self, visit: Visit, _asked: Nothing) -> AccountList:
         """GET /v1/accounts."""
@@ -141,31 +139,12 @@ class OwnAccounts:
         asset = self._desk.asset(asked.asset)
         units = wire.money(asked.amount, "amount")
         self._accounts.charge_transfer(owner_id)
-        async with self._turns.setdefault(owner_id, asyncio.Lock()):
-            reference = self._reference(owner_id, asked.name, target)
-            done = await self._desk.submit(TransferFunds(reference, source, target, asset.asset_id, units))
-        is_repeat = isinstance(done, TransferRepeated)
-        if isinstance(done, TransferRepeated) and (done.account_id, done.asset_id, done.amount) != (
-            source,
-            asset.asset_id,
-            -units,
-        ):
+        command = TransferFunds(f"transfer {owner_id} {asked.name}", source, target, asset.asset_id, units)
+        is_repeat = isinstance(await self._desk.submit(command), TransferRepeated)
+        if is_repeat and views.transfer(self._store.exchange, command.reference) != command:
             raise Refused(Refusal.NAME_USED, "name")
         amount = wire.plain(units, wire.MONEY_DECIMALS)
         return Transferred(asked.name, source, target, asset.symbol, amount, is_repeat)
-
-    def _reference(self, owner_id: int, name: str, target: int) -> str:
-        """What the exchange knows a transfer by. It remembers where money came from: where it goes stands in here.
-
-        Requires: one transfer of an owner at a time. Raises: Refused, where the name stands for a transfer to elsewhere.
-        """
-        known = self._desk.exchange.state.transfers
-        plain = f"transfer {owner_id} {name}"
-        if plain in known:
-            return plain  # of a time when it did not stand in here
-        if any(f"{plain} {other}" in known for other in self._accounts.of(owner_id) if other != target):
-            raise Refused(Refusal.NAME_USED, "name")
-        return f"{plain} {target}"
 
     def _row(self, account_id: int) -> AccountOf:
         account = views.account(self._store.exchange, account_id)

@@ -7,7 +7,16 @@ import pytest
 from engine.order import Side
 from exchange import margins, views
 from exchange.audit import audit
-from exchange.commands import Command, ListMarket, PlaceOrder, Tick, TransferFunds, decode_commands, encode_commands
+from exchange.commands import (
+    Command,
+    Deposit,
+    ListMarket,
+    PlaceOrder,
+    Tick,
+    TransferFunds,
+    decode_commands,
+    encode_commands,
+)
 from exchange.events import (
     BalanceChanged,
     Cause,
@@ -74,6 +83,10 @@ def test_a_reference_again_changes_nothing() -> None:
         before = world.exchange.state_hash()
         assert world.do(command) == [TransferRepeated("a", REGULAR, USD, -1_000 * USD_UNIT)]
         assert world.exchange.state_hash() == before
+    for exchange in (world.exchange, restarted):
+        assert views.transfer(exchange, "a") == move(1_000 * USD_UNIT)
+    world.do(Deposit("b", REGULAR, USD, 1))
+    assert (views.transfer(world.exchange, "b"), views.transfer(world.exchange, "c")) == (None, None)
 
 
 @pytest.mark.parametrize(
