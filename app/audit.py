@@ -209,7 +209,7 @@ async def subject(ask: Ask, request: AnyRequest) -> object:
         return await ask(control.Venue())
     if isinstance(request, control.CreateOperator | control.RevokeOperator):
         return _those(await ask(control.Operators()), "name", request.name)
-    if isinstance(request, users.SetLevel | users.FreezeUser):
+    if isinstance(request, users.SetLevel | users.FreezeUser | users.UnfreezeUser | users.ResetTotp):
         return await ask(users.Users(request.owner_id))
     if isinstance(request, users.MuteSource):
         status = await ask(control.Status())

@@ -17,7 +17,9 @@ REFUSED = 1
 T = TypeVar("T")
 
 operators_app = typer.Typer(no_args_is_help=True, help="See, make and end operators' tokens for /admin and /metrics.")
-users_app = typer.Typer(no_args_is_help=True, help="See users, verify them, end what they can come in with.")
+users_app = typer.Typer(
+    no_args_is_help=True, help="See users, verify them, end what they can come in with, help who lost it."
+)
 sources_app = typer.Typer(no_args_is_help=True, help="Mute sources of prices.")
 
 SCOPES = "read, markets, money, users, venue, metrics"
@@ -106,11 +108,12 @@ def users_list(
 ) -> None:
     """Everybody who has accounts."""
     rows = ask(asks.Users(email=email, after=after, limit=limit), list[asks.UserRow])
-    made = table("user", "name", "e-mail", "level", "accounts", "since", "log-ins", "keys", numbers=2)
+    made = table("user", "name", "e-mail", "level", "accounts", "since", "state", "log-ins", "keys", numbers=2)
     for row in rows:
         who = (str(row.owner_id), escape(row.name), escape(row.email), row.level + (" +" if row.has_totp else ""))
         counts = (str(row.sessions), str(row.keys))
-        made.add_row(*who, " ".join(map(str, row.accounts)), date(row.created_ms), *counts)
+        state = f"[red]frozen[/red] {date(row.frozen_ms)}" if row.frozen_ms else ""
+        made.add_row(*who, " ".join(map(str, row.accounts)), date(row.created_ms), state, *counts)
     print_rows(made, rows, "There is nobody.")
 
 
@@ -126,9 +129,26 @@ def users_verify(
 
 @users_app.command("freeze")
 def users_freeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
-    """End all of somebody's log-ins, the password and API keys at once. Orders and positions stay; a code by mail for a new password is the way back."""
+    """End all of somebody's log-ins and API keys at once, and let nobody in until unfreeze. Orders and positions stay."""
     row = ask(asks.FreezeUser(user), asks.UserRow)
-    out.print(f"[green]{escape(row.name)} has {row.sessions} log-ins and {row.keys} keys in force.[/green]")
+    out.print(f"[green]{escape(row.name)} is frozen: {row.sessions} log-ins and {row.keys} keys in force.[/green]")
+
+
+@users_app.command("unfreeze")
+def users_unfreeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
+    """Let somebody in again: with a new password, for which a code comes by mail. Keys are made anew."""
+    row = ask(asks.UnfreezeUser(user), asks.UserRow)
+    out.print(f"[green]{escape(row.name)} is not frozen any more.[/green]")
+
+
+@users_app.command("reset-totp")
+def users_reset_totp(
+    user: Annotated[int, typer.Argument(help="The user's number.")],
+    reason: Annotated[str, typer.Option(help="How you know whose it is; it stands in the log.")],
+) -> None:
+    """Turn off a second factor that was lost, and end the log-ins. The owner is told by mail."""
+    row = ask(asks.ResetTotp(user, reason), asks.UserRow)
+    out.print(f"[green]{escape(row.name)} logs in with the password alone.[/green]")
 
 
 @sources_app.command("mute")

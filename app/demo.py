@@ -118,7 +118,9 @@ async def _account(store: Store, user: User) -> int:
 
 
 async def _key(identity: Identity, user: User, account_id: int, known: DemoAccount | None) -> DemoAccount:
-    """Keep the key that demo.json holds while it is in force and may do everything; else make one, and end those before it."""
+    """Keep the key that demo.json holds while it is in force and may do everything; else make one, and end those before it. None for who is frozen."""
+    if user.frozen_ms:
+        return known or DemoAccount(user.name, "", "")
     if known is not None:
         key = identity.find(known.api_key)
         if key is not None and _is_ours(key, account_id) and key.secret == known.secret_key.encode():

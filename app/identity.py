@@ -31,13 +31,18 @@ class NameTaken(ValueError):
     """A user of this name is there already."""
 
 
+class OwnerFrozen(ValueError):
+    """The owner is frozen: there is no key to be had."""
+
+
 class User(msgspec.Struct, frozen=True):
-    """Somebody who owns accounts. Surfaces show the `customer_id`."""
+    """Somebody who owns accounts. Surfaces show the `customer_id`. `frozen_ms` 0: not frozen."""
 
     owner_id: int
     customer_id: str
     name: str
     created_ms: int
+    frozen_ms: int = 0
 
 
 class KeyInfo(msgspec.Struct, frozen=True):
@@ -123,6 +128,11 @@ class Identity:
         """Everybody, in the order of coming."""
         return sorted(self._users.values(), key=lambda user: user.owner_id)
 
+    def is_frozen(self, owner_id: int) -> bool:
+        """Whether somebody gets in with nothing."""
+        user = self._users.get(owner_id)
+        return user is not None and user.frozen_ms > 0
+
     def user_named(self, name: str) -> User | None:
         """The user of a name."""
         return next((user for user in self._users.values() if user.name == name), None)
@@ -140,6 +150,30 @@ class Identity:
         user = self._users[row.owner_id] = _user(row)
         return user
 
+    async def freeze(self, owner_id: int, *, also: AlsoWrite) -> None:
+        """End all of somebody's keys, and make none until `unfreeze`; with what `also` writes, all or nothing."""
+        was, now_ms = self._users[owner_id], self._clock()
+        frozen = msgspec.structs.replace(was, frozen_ms=was.frozen_ms or now_ms)
+        self._users[owner_id] = frozen  # before it is written: what is under way looks here at its end
+        in_force = (api_keys.c.owner_id == owner_id) & api_keys.c.revoked_ms.is_(None)
+        try:
+            async with self._engine.begin() as connection:
+                this = update(users).where(users.c.owner_id == owner_id)
+                await connection.execute(this.values(frozen_ms=frozen.frozen_ms))
+                await connection.execute(update(api_keys).where(in_force).values(revoked_ms=now_ms))
+                await also(connection, owner_id)
+        except BaseException:
+            self._users[owner_id] = was
+            raise
+        for ended in [key.api_key for key in self._keys.values() if key.owner_id == owner_id]:
+            del self._keys[ended]
+
+    async def unfreeze(self, owner_id: int) -> None:
+        """Let somebody have keys again. Those that ended stay ended."""
+        async with self._engine.begin() as connection:
+            await connection.execute(update(users).where(users.c.owner_id == owner_id).values(frozen_ms=None))
+        self._users[owner_id] = msgspec.structs.replace(self._users[owner_id], frozen_ms=0)
+
     async def create_key(
         self,
         owner_id: int,
@@ -152,7 +186,7 @@ class Identity:
     ) -> NewKey:
         """Make a key for an account of this owner. `expires_at_ms` 0: never; no `networks`: from anywhere.
 
-        Raises: ValueError for a network that is none, an owner who is not there, or no scope at all.
+        Raises: ValueError for a network that is none, an owner who is not there, or no scope at all; OwnerFrozen.
         """
         if owner_id not in self._users:
             raise ValueError(f"There is no owner {owner_id}.")
@@ -171,8 +205,14 @@ class Identity:
             "created_ms": self._clock(),
             "expires_ms": expires_at_ms or None,
         }
+        # With its row locked: a freeze comes wholly before and is seen, or behind and ends this key with the others.
+        owner = select(users.c.frozen_ms).where(users.c.owner_id == owner_id).with_for_update(read=True)
         async with self._engine.begin() as connection:
-            await connection.execute(insert(api_keys).values(values))
+            frozen_ms = (await connection.execute(owner)).scalar_one()
+            if frozen_ms is None:
+                await connection.execute(insert(api_keys).values(values))
+        if frozen_ms is not None or self.is_frozen(owner_id):
+            raise OwnerFrozen(f"User {owner_id} is frozen.")
         self._keys[key_id] = self._key(key_id, secret.encode(), owner_id, account_id, scopes, allowed, expires_at_ms)
         return NewKey(key_id, secret)
 
@@ -243,7 +283,7 @@ class Identity:
 
 
 def _user(row: Row[Any]) -> User:
-    return User(row.owner_id, str(row.customer_id), row.name, row.created_ms)
+    return User(row.owner_id, str(row.customer_id), row.name, row.created_ms, row.frozen_ms or 0)
 
 
 def _names(scopes: Scope) -> list[str]:

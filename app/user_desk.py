@@ -1,6 +1,5 @@
-"""What operators see of users and do about them: levels of verification, and an end to all that somebody can come in with."""
+"""What operators see of users and do about them: levels, an end to all that somebody can come in with, lost second factors."""
 
-import secrets
 from typing import Final, final
 
 from app import user_requests as asks
@@ -13,7 +12,6 @@ from app.store import Store
 from exchange import views
 
 LIMIT_MAX: Final = 1_000
-PASSWORD_BYTES: Final = 32
 
 
 @final
@@ -35,8 +33,12 @@ class UserDesk:
         self._need(request.owner_id)
         if isinstance(request, asks.SetLevel):
             await self._set_level(request)
+        elif isinstance(request, asks.FreezeUser):
+            await self._register.freeze(request.owner_id)
+        elif isinstance(request, asks.UnfreezeUser):
+            await self._unfreeze(request.owner_id)
         else:
-            await self._freeze(request.owner_id)
+            await self._reset_totp(request)
         return await self._row(self._need(request.owner_id))
 
     async def _users(self, request: asks.Users) -> list[asks.UserRow]:
@@ -73,6 +75,7 @@ class UserDesk:
             len(keys),
             tuple(accounts),
             user.created_ms,
+            user.frozen_ms,
         )
 
     async def _set_level(self, request: asks.SetLevel) -> None:
@@ -83,14 +86,18 @@ class UserDesk:
             raise Refused(f"User {request.owner_id} does not log in and has no level.")
         await self._register.set_level(request.owner_id, names.index(request.level))
 
-    async def _freeze(self, owner_id: int) -> None:
-        person = self._register.find(owner_id)
-        if person is not None:
-            # Whoever knows the password would be in again at once: from now on it takes the mailbox to set another one.
-            await self._register.replace_password(person, secrets.token_urlsafe(PASSWORD_BYTES))
-        for key in await self._store.identity.keys(owner_id=owner_id):
-            if not key.revoked_ms:
-                await self._store.identity.revoke_key(key.api_key)
+    async def _unfreeze(self, owner_id: int) -> None:
+        if not self._store.identity.is_frozen(owner_id):
+            raise Refused(f"User {owner_id} is not frozen.")
+        await self._register.unfreeze(owner_id)
+
+    async def _reset_totp(self, request: asks.ResetTotp) -> None:
+        if not request.reason.strip():
+            raise Refused("To turn off a second factor needs a reason.")
+        person = self._register.find(request.owner_id)
+        if person is None or person.totp_secret is None:
+            raise Refused(f"User {request.owner_id} has no second factor.")
+        await self._register.reset_totp(person)
 
     def _mute(self, request: asks.MuteSource) -> asks.MutedRow:
         if request.source_id <= 0:

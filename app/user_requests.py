@@ -26,9 +26,22 @@ class SetLevel(_Request, frozen=True, tag="set_level"):
 
 
 class FreezeUser(_Request, frozen=True, tag="freeze_user"):
-    """End all of somebody's log-ins, the password and API keys at once: a new password, with a code by mail, is the way back."""
+    """End all of somebody's log-ins and API keys at once, and let nobody in that name in until it is lifted."""
 
     owner_id: int
+
+
+class UnfreezeUser(_Request, frozen=True, tag="unfreeze_user"):
+    """Let somebody in again: with a new password, for which a code comes by mail. Keys are made anew."""
+
+    owner_id: int
+
+
+class ResetTotp(_Request, frozen=True, tag="reset_totp"):
+    """Turn off a second factor that was lost, and end the log-ins. The owner is told by mail."""
+
+    owner_id: int
+    reason: str
 
 
 class MuteSource(_Request, frozen=True, tag="mute_source"):
@@ -38,11 +51,11 @@ class MuteSource(_Request, frozen=True, tag="mute_source"):
     is_muted: bool
 
 
-UserRequest: TypeAlias = Users | SetLevel | FreezeUser | MuteSource
+UserRequest: TypeAlias = Users | SetLevel | FreezeUser | UnfreezeUser | ResetTotp | MuteSource
 
 
 class UserRow(msgspec.Struct, frozen=True):
-    """Somebody. `email` and `level` are empty for who does not log in; `keys` and `sessions` are those in force."""
+    """Somebody. `email` and `level` are empty for who does not log in; `keys` and `sessions` are those in force; `frozen_ms` 0: not frozen."""
 
     owner_id: int
     customer_id: str
@@ -54,6 +67,7 @@ class UserRow(msgspec.Struct, frozen=True):
     keys: int
     accounts: tuple[int, ...]
     created_ms: int
+    frozen_ms: int = 0
 
 
 class MutedRow(msgspec.Struct, frozen=True):

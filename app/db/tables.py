@@ -59,6 +59,7 @@ users: Final = Table(
     Column("customer_id", Uuid, nullable=False, unique=True),  # the name that surfaces show
     Column("name", Text, nullable=False, unique=True),
     _big("created_ms"),
+    Column("frozen_ms", BigInteger),  # since when nobody gets in
 )
 
 api_keys: Final = Table(

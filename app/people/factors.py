@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.clock import Clock
 from app.db.secrets import Vault
 from app.db.tables import people, recovery_codes
+from app.identity import AlsoWrite
 from app.people.person import Person
 from app.people.refusals import Refusal, Refused
 
@@ -71,12 +72,14 @@ class Factors:
         person.totp_secret, person.totp_pending, person.totp_step = secret, None, step
         return codes
 
-    async def turn_off(self, person: Person) -> None:
-        """Go on without a second factor."""
+    async def turn_off(self, person: Person, *, also: AlsoWrite | None = None) -> None:
+        """Go on without a second factor, and with what `also` writes, both or neither."""
         mine = people.c.owner_id == person.owner_id
         async with self._engine.begin() as connection:
             await connection.execute(update(people).where(mine).values(totp_secret=None, totp_pending=None))
             await connection.execute(delete(recovery_codes).where(recovery_codes.c.owner_id == person.owner_id))
+            if also is not None:
+                await also(connection, person.owner_id)
         person.totp_secret = person.totp_pending = None
 
     async def take(self, person: Person, code: str) -> None:

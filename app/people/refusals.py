@@ -12,6 +12,7 @@ class Refusal(Enum):
     NO_TOKEN = "The request needs the header Authorization: Bearer with an access token."
     BAD_TOKEN = "The access token is unknown or expired, or its session has ended."
     BAD_LOGIN = "The e-mail address or the password is wrong."
+    FROZEN = "This account is frozen. Ask the exchange."
     BAD_CODE = "The code is wrong, expired or was used before."
     BAD_REFRESH = "The refresh token is unknown, expired or was used before."
     STEP_UP = "This needs a step-up: confirm with a fresh code at /v1/step_up first."
@@ -44,6 +45,7 @@ STATUS_OF: Final = {
     Refusal.BAD_LOGIN: 401,
     Refusal.BAD_CODE: 401,
     Refusal.BAD_REFRESH: 401,
+    Refusal.FROZEN: 403,
     Refusal.STEP_UP: 403,
     Refusal.ADDRESS_UNKNOWN: 403,
     Refusal.ADDRESS_WAITS: 403,

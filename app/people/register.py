@@ -5,6 +5,7 @@ Nothing that is asked from outside says whether an e-mail address is known: not 
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, final
 
@@ -44,6 +45,17 @@ LOGINS_PER_HOUR: Final = 200
 """Of one name (see `_guesser`): those that succeed are work too, and each leaves a row."""
 TOTP_ON_SUBJECT: Final = "Your second factor is on"
 TOTP_OFF_SUBJECT: Final = "Your second factor is off"
+TOTP_RESET_TEXT: Final = (
+    "The exchange turned your second factor off, because it was asked to, and ended your sessions. Log in with your password, "
+    "and set a second factor up anew. If this was not you, tell the exchange at once."
+)
+FROZEN_SUBJECT: Final = "Your account is frozen"
+FROZEN_TEXT: Final = (
+    "Somebody asked for a new password for your account. It is frozen: until the exchange lifts this, nobody gets in and no "
+    "password can be set. Ask the exchange."
+)
+PASSWORD_BYTES: Final = 32
+"""Of a password that nobody knows."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +100,9 @@ class Register:
                 self._keep(self._person(row))
         await self.lockouts.load()
         await self.sessions.load()
+        for owner_id in self._people:
+            if self._identity.is_frozen(owner_id):  # a log-in under way when somebody was frozen and all stopped
+                await self.sessions.end_all(owner_id, Ending.FROZEN)
         await self.codes.prune()
 
     async def close(self) -> None:
@@ -173,12 +188,13 @@ class Register:
         async with self.lockouts.attempt(who, visitor.address):
             if not await self.passwords.check(password, hashed, place) or person is None or hashed is None:
                 raise Refused(Refusal.BAD_LOGIN)
+        self._check_free(person)
         if person.totp_secret is not None:
             return self.tokens.challenge(Challenge(person.owner_id, since_ms))
         if self.passwords.is_outdated(hashed):
             await self._renew_hash(person, password, hashed)
         await self.lockouts.clear(who, visitor.address)
-        return await self._open(person, since_ms, visitor)
+        return await self.open(person, since_ms, visitor)
 
     async def log_in_further(self, challenge: str, code: str, visitor: Visitor) -> Opened:
         """Check the second factor. Raises: Refused."""
@@ -186,20 +202,29 @@ class Register:
         person = self._people.get(found.owner_id)
         if person is None or person.password_ms != found.password_ms or person.totp_secret is None:
             raise Refused(Refusal.BAD_TOKEN, "challenge")
+        self._check_free(person)
         who = self._guesser(f"factor {person.owner_id}", person, visitor)
         await self.lockouts.begin(who, visitor.address)
         await self.factors.take(person, code)
         await self.lockouts.clear(who, visitor.address)
         await self.lockouts.clear(self._guesser(f"email {person.email}", person, visitor), visitor.address)
-        return await self._open(person, found.password_ms, visitor)
+        return await self.open(person, found.password_ms, visitor)
 
-    async def _open(self, person: Person, since_ms: int, visitor: Visitor) -> Opened:
-        """Let somebody in who knew the password that was set then. Raises: Refused when another one was set meanwhile."""
+    async def open(self, person: Person, since_ms: int, visitor: Visitor) -> Opened:
+        """Let somebody in who knew the password that was set then. Raises: Refused when meanwhile another one was, or the person frozen."""
         opened = await self.sessions.open(person.owner_id, *visitor)
+        if self._identity.is_frozen(person.owner_id):
+            await self.sessions.end(opened.session.session_id, Ending.FROZEN)
+            raise Refused(Refusal.FROZEN)
         if person.password_ms != since_ms:
             await self.sessions.end(opened.session.session_id, Ending.PASSWORD)
             raise Refused(Refusal.BAD_LOGIN)
         return opened
+
+    def _check_free(self, person: Person) -> None:
+        """Check that somebody is not frozen, who has shown to be the person: nobody else may learn it. Raises: Refused."""
+        if self._identity.is_frozen(person.owner_id):
+            raise Refused(Refusal.FROZEN)
 
     def _guesser(self, what: str, person: Person | None, visitor: Visitor) -> str:
         """Who guesses at something, as far as locks go: at a place that the person has come from somebody else than all strangers."""
@@ -311,17 +336,49 @@ class Register:
         # Who is not there has the number of nobody: the same question to the database.
         await self.codes.take(0 if person is None else person.owner_id, Purpose.RESET, code)
         assert person is not None, "nobody has no codes"
+        self._check_free(person)
         await self.lockouts.clear("", visitor.address)
         set_ms = await self._set_password(person, hashed)
         self.sessions.remember(person.owner_id, visitor.address)  # the owner's, whoever locks strangers out
         self.mailer.post(Mail(person.email, CHANGED_SUBJECT, CHANGED_TEXT))
         if person.totp_secret is not None:
             return self.tokens.challenge(Challenge(person.owner_id, set_ms))
-        return await self._open(person, set_ms, visitor)
+        return await self.open(person, set_ms, visitor)
 
     async def replace_password(self, person: Person, password: str) -> None:
         """Set a password without asking for the old one, and end every session. For an operator."""
         await self._set_password(person, await self.passwords.make(password))
+
+    async def freeze(self, owner_id: int) -> None:
+        """End all that somebody comes in with, and let nobody in until `unfreeze`. For an operator."""
+
+        async def also(connection: AsyncConnection, owner_id: int) -> None:
+            await self._write_ends(connection, owner_id, Ending.FROZEN)
+
+        await self._identity.freeze(owner_id, also=also)
+        await self.sessions.end_all(owner_id, Ending.FROZEN)
+
+    async def unfreeze(self, owner_id: int) -> None:
+        """Let somebody in again, with a new password only: others may know the old one. For an operator."""
+        person = self.find(owner_id)
+        if person is not None:
+            await self.replace_password(person, secrets.token_urlsafe(PASSWORD_BYTES))
+        await self._identity.unfreeze(owner_id)
+
+    async def reset_totp(self, person: Person) -> None:
+        """Turn off a second factor that was lost, end every session, and tell the owner. For an operator."""
+
+        async def also(connection: AsyncConnection, owner_id: int) -> None:
+            await self._write_ends(connection, owner_id, Ending.FACTOR)
+
+        await self.factors.turn_off(person, also=also)
+        await self.sessions.end_all(person.owner_id, Ending.FACTOR)
+        self.mailer.post(Mail(person.email, TOTP_OFF_SUBJECT, TOTP_RESET_TEXT))
+
+    async def _write_ends(self, connection: AsyncConnection, owner_id: int, ending: Ending, *, but: str = "") -> None:
+        """Write that sessions have ended, but one if so wanted, and that no code counts that was mailed before."""
+        await self.sessions.write_ends(connection, owner_id, ending, but=but)
+        await self.codes.void(connection, owner_id)
 
     async def set_level(self, owner_id: int, level: int) -> None:
         """Set the level to which somebody is verified. For an operator."""
@@ -330,6 +387,10 @@ class Register:
 
     async def _send_reset(self, person: Person) -> None:
         try:
+            if self._identity.is_frozen(person.owner_id):
+                self._take(self._letters, f"frozen {person.owner_id}")
+                self.mailer.post(Mail(person.email, FROZEN_SUBJECT, FROZEN_TEXT))
+                return
             await self.codes.send(person.owner_id, person.email, Purpose.RESET)
         except Refused:
             return  # too many: whoever asks must not learn that there is somebody
@@ -342,7 +403,7 @@ class Register:
         `known` is the hash that the old password was checked against. Raises: Refused when another one was set meanwhile.
         """
         owner_id = person.owner_id
-        set_ms = max(self._clock(), person.password_ms + 1)  # no two have the same: see _open
+        set_ms = max(self._clock(), person.password_ms + 1)  # no two have the same: see open
         mine = people.c.owner_id == owner_id
         if known is not None:
             mine &= people.c.password_hash == known
@@ -350,8 +411,7 @@ class Register:
             written = update(people).where(mine).values(password_hash=hashed, password_ms=set_ms)
             if (await connection.execute(written)).rowcount != 1:
                 raise Refused(Refusal.BAD_LOGIN, "password")
-            await self.sessions.write_ends(connection, owner_id, Ending.PASSWORD, but=but)
-            await self.codes.void(connection, owner_id)
+            await self._write_ends(connection, owner_id, Ending.PASSWORD, but=but)
         person.password_hash, person.password_ms = hashed, set_ms
         await self.sessions.end_all(owner_id, Ending.PASSWORD, but=but)
         return set_ms

@@ -42,6 +42,8 @@ class Ending(Enum):
     PASSWORD = "password"
     REUSED = "reused"
     CROWDED = "crowded"
+    FROZEN = "frozen"
+    FACTOR = "factor"  # an operator turned the second factor off
 
 
 @final

@@ -494,30 +494,6 @@ def test_what_needs_a_step_up_is_not_had_without_one(halls: Halls, is_late: bool
     assert refused == STEP_UP
 
 
-@pytest.mark.spec("PEO-041")
-def test_who_was_frozen_comes_back_with_a_new_password_only(halls: Halls) -> None:
-    """OPS-020: neither with the old one nor with a code from before, but with a new one from the mailbox."""
-    world = halls.world
-    cold = world.human("cold")
-    assert cold.post("/v1/password/forgotten", email=cold.email).status_code == 200
-    asked = {"email": cold.email, "new_password": "another good password"}
-    former = {**asked, "code": world.code(cold, "new password")}
-    freezer = halls.make_operator("freezer", "users")
-    answer = requests.post(
-        f"{world.venue.url}{PREFIX}/users/freeze",
-        json={"owner_id": world.owner_of(cold)},
-        headers={"authorization": f"Bearer {freezer}"},
-        timeout=DEADLINE_S,
-    )
-    assert answer.status_code == 200
-    assert cold.reject(cold.post("/v1/login", email=cold.email, password=PASSWORD)) == "BAD_LOGIN"
-    assert cold.reject(cold.post("/v1/password/reset", **former)) == "BAD_CODE"
-    assert cold.post("/v1/password/forgotten", email=cold.email).status_code == 200
-    world.post.wait(cold.email, 2, "new password")
-    assert cold.post("/v1/password/reset", **asked, code=world.code(cold, "new password")).status_code == 200
-    cold.take(cold.post("/v1/login", email=cold.email, password="another good password"))
-
-
 # --- what is somebody else's -----------------------------------------------------------------------------------------
 
 NAMING: Final = re.compile(r"(^|_)ids?$|_key$|^before$|^up_to$").search

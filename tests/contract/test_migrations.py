@@ -59,6 +59,22 @@ async def test_down_and_up_again(engine: AsyncEngine, database: str) -> None:
         assert await connection.run_sync(differences) == []
 
 
+@pytest.mark.spec("DB-002")
+async def test_who_was_frozen_is_there_on_the_way_back(engine: AsyncEngine, database: str) -> None:
+    def down(connection: Connection) -> None:
+        command.downgrade(config_for(connection), "0007")
+
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO users (customer_id, name, created_ms, frozen_ms) VALUES (gen_random_uuid(), 'ada', 1, 2)"
+        )
+        await connection.run_sync(down)
+    await migrate(database)
+    async with engine.begin() as connection:
+        found = (await connection.exec_driver_sql("SELECT name, created_ms, frozen_ms FROM users")).all()
+    assert [tuple(row) for row in found] == [("ada", 1, None)]
+
+
 async def test_a_database_that_is_not_there_says_so(database: str) -> None:
     with pytest.raises(DatabaseUnusable, match="cannot be migrated"):
         await migrate(database.replace("/test_", "/no_test_"))

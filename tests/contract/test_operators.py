@@ -115,6 +115,8 @@ SAMPLES: dict[str, dict[str, object]] = {
     "Resolve": {"incident_id": 1, "reason": "a test"},
     "SetLevel": {"owner_id": 1, "level": "verified"},
     "FreezeUser": {"owner_id": 77},
+    "UnfreezeUser": {"owner_id": 77},
+    "ResetTotp": {"owner_id": 77, "reason": "a test"},
     "MuteSource": {"source_id": 9, "is_muted": True},
 }
 QUERIES: dict[str, dict[str, object]] = {"Funding": {"symbol": PAIR}, "DepositAddress": {"who": "1", "asset": "BTC"}}

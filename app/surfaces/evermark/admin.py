@@ -71,6 +71,8 @@ ROUTES: Final = (
     Route("GET", "/users", Duty.READ, users.Users),
     Route("POST", "/users/level", Duty.USERS, users.SetLevel),
     Route("POST", "/users/freeze", Duty.USERS, users.FreezeUser),
+    Route("POST", "/users/unfreeze", Duty.USERS, users.UnfreezeUser),
+    Route("POST", "/users/reset_totp", Duty.USERS, users.ResetTotp),
     Route("POST", "/sources/mute", Duty.MARKETS, users.MuteSource),
     Route("GET", "/operators", Duty.READ, control.Operators),
     Route("GET", "/audit", Duty.READ, control.Audit),

@@ -1,6 +1,8 @@
 """The rows of API keys: several for each account, each with scopes, addresses it may be used from, and an end."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, final
 
@@ -8,7 +10,7 @@ from msgspec import Meta
 
 from app.auth import Scope
 from app.clock import Clock
-from app.identity import Identity, KeyInfo, NewKey
+from app.identity import Identity, KeyInfo, NewKey, OwnerFrozen
 from app.people.office import PeopleOffice
 from app.people.refusals import Refusal, Refused
 from app.surfaces.evermark.rows import END, Access, Done, Message, Nothing, Result, Row, Visit
@@ -139,9 +141,14 @@ class Keys:
         await self._identity.revoke_key(asked.api_key)
         return Done()
 
-    def _turn(self, visit: Visit) -> asyncio.Lock:
-        """One key of an owner after the other: many at once must not be more than there may be."""
-        return self._turns.setdefault(visit.owner_id, asyncio.Lock())
+    @asynccontextmanager
+    async def _turn(self, visit: Visit) -> AsyncIterator[None]:
+        """One key of an owner after the other: many at once must not be more than there may be. Raises: Refused."""
+        async with self._turns.setdefault(visit.owner_id, asyncio.Lock()):
+            try:
+                yield
+            except OwnerFrozen:
+                raise Refused(Refusal.BAD_TOKEN) from None  # the session has ended with all else
 
     async def _hand_over(self, visit: Visit, new: NewKey) -> KeySecret:
         """Give the key out, unless the session ended while it was made: what ends a session must leave nothing of it. Raises: Refused."""

@@ -24,7 +24,7 @@ SECURITY_SCHEMES: Final = {
 REASONS: Final = {
     "400": "The request cannot be meant.",
     "401": "The code, password or token is not good.",
-    "403": "Not without a step-up, or not to there.",
+    "403": "Not without a step-up, not to there, or the account is frozen.",
     "404": "It is not there, or not yours.",
     "409": "It is so already, or there are too many.",
     "413": "The body is too large.",

@@ -180,7 +180,7 @@ class People:
         """POST /v1/signup/confirm: the account is there, and the person is in."""
         person = await self._office.sign_ups.confirm(asked.signup_id, asked.code.strip(), visit.visitor)
         await self._office.accounts.open_first(person.owner_id)
-        return self._tokens(await self._register.sessions.open(person.owner_id, *visit.visitor))
+        return self._tokens(await self._register.open(person, person.password_ms, visit.visitor))
 
     async def log_in(self, visit: Visit, asked: LogIn) -> Tokens:
         """POST /v1/login."""

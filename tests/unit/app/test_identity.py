@@ -3,11 +3,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.auth import Scope
 from app.db.connect import Connection, connect
 from app.faults import KeyUndecryptable
-from app.identity import NameTaken
+from app.identity import NameTaken, OwnerFrozen
 from app.settings import Settings
 from app.store import Store, open_store
 from tests.small import NOW_MS, FakeClock
@@ -133,3 +134,40 @@ async def test_a_network_that_is_none_is_refused(store: Store, networks: tuple[s
     with pytest.raises(ValueError, match="owner 99"):
         await store.identity.create_key(99, 1)
     assert await store.identity.keys() == []
+
+
+async def nothing_more(_connection: AsyncConnection, _owner_id: int) -> None:
+    pass
+
+
+@pytest.mark.spec("PEO-057")
+async def test_who_is_frozen_has_no_keys_also_after_a_start(settings: Settings) -> None:
+    async with open_store(settings) as store:
+        ada, bob = await store.identity.create_user("ada"), await store.identity.create_user("bob")
+        made = await store.identity.create_key(ada.owner_id, 1)
+        others = await store.identity.create_key(bob.owner_id, 2)
+        await store.identity.freeze(ada.owner_id, also=nothing_more)
+        assert store.identity.find(made.api_key) is None
+        assert store.identity.find(others.api_key) is not None
+    async with open_store(settings) as store:
+        assert (store.identity.is_frozen(ada.owner_id), store.identity.is_frozen(bob.owner_id)) == (True, False)
+        with pytest.raises(OwnerFrozen, match="is frozen"):
+            await store.identity.create_key(ada.owner_id, 1)
+        await store.identity.unfreeze(ada.owner_id)
+    async with open_store(settings) as store:
+        assert not store.identity.is_frozen(ada.owner_id)
+        assert store.identity.find(made.api_key) is None
+        assert store.identity.find((await store.identity.create_key(ada.owner_id, 1)).api_key) is not None
+
+
+async def test_a_freeze_that_cannot_be_written_changes_nothing(store: Store) -> None:
+    async def fail(_connection: AsyncConnection, _owner_id: int) -> None:
+        raise OSError("away")
+
+    ada = await store.identity.create_user("ada")
+    made = await store.identity.create_key(ada.owner_id, 1)
+    with pytest.raises(OSError, match="away"):
+        await store.identity.freeze(ada.owner_id, also=fail)
+    assert not store.identity.is_frozen(ada.owner_id)
+    assert store.identity.find(made.api_key) is not None
+    assert [key.revoked_ms for key in await store.identity.keys()] == [0]
