@@ -12,7 +12,7 @@ import requests
 
 from app.auth import sign
 from tests.support.post import PostOffice, code_in
-from tests.support.program import DEADLINE_S, Program
+from tests.support.program import DEADLINE_S, Program, evermark
 
 EMAIL = "zoe@example.org"
 PASSWORD = "correct horse battery"
@@ -93,5 +93,27 @@ def test_demo_users_log_in_with_the_password_in_the_file(data_dir: Path) -> None
         assert [one["password"] for one in again["accounts"]] == [one["password"] for one in demo["accounts"]]
         account = again["accounts"][1]
         assert person.post("/v1/login", email=account["email"], password=account["password"])["access_token"]
+    finally:
+        program.stop()
+
+
+def test_a_demo_user_who_is_frozen_stays_so_over_a_start(data_dir: Path) -> None:
+    """PEO-057: and by the commands of the command line."""
+    program = Program(data_dir, EVERMARK_FEED="synthetic")
+    try:
+        program.wait_until_open()
+        before = json.loads((data_dir / "demo.json").read_text("utf-8"))["accounts"]
+        assert "frozen" in evermark(data_dir, "users", "freeze", "1")
+        program.stop()
+        program = Program(data_dir, EVERMARK_FEED="synthetic")
+        alice = Person(url_of(program))
+        assert json.loads((data_dir / "demo.json").read_text("utf-8"))["accounts"] == before
+        answer = alice.ask("POST", "/v1/login", email=before[0]["email"], password=before[0]["password"])
+        assert (answer.status_code, answer.json()["result"]["reject"]) == (403, "FROZEN")
+        assert "is frozen" in evermark(data_dir, "keys", "create", "1", code=1)
+        assert "no second factor" in evermark(data_dir, "users", "reset-totp", "1", "--reason", "a test", code=1)
+        evermark(data_dir, "users", "unfreeze", "1")
+        assert "not frozen" in evermark(data_dir, "users", "unfreeze", "1", code=1)
+        evermark(data_dir, "keys", "create", "1")
     finally:
         program.stop()
