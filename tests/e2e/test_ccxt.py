@@ -1,9 +1,12 @@
 """Evermark as a ccxt exchange, against `evermark run`: ccxt's own checks of its structures, and what its users do."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +32,12 @@ from ccxt.test.exchange.base.test_status import test_status as check_status
 from ccxt.test.exchange.base.test_ticker import test_ticker as check_ticker
 from ccxt.test.exchange.base.test_trade import test_trade as check_trade
 from ccxt.test.exchange.base.test_trading_fee import test_trading_fee as check_fee
+from websockets.asyncio.client import connect
 
 import evermark_ccxt
 from evermark_ccxt import rest_sync
 from tests.e2e.documents import program_of
-from tests.support.program import DEADLINE_S, ROOT
+from tests.support.program import DEADLINE_S, ROOT, Program
 
 SYMBOL = "BTC/USD:USD"
 Demo = dict[str, Any]
@@ -467,7 +471,8 @@ async def test_pro_tells_each_change_once(demo: Demo) -> None:
 
 @pytest.mark.spec("CLT-070")
 async def test_pro_tells_refusals_to_those_who_asked(demo: Demo) -> None:
-    exchange = ccxt.pro.evermark({**config(demo, 0), "apiKey": "0" * 32})
+    more = {"streamConnections": 1, "streamCategories": 11}  # than the exchange allows
+    exchange = ccxt.pro.evermark({**config(demo, 0), "apiKey": "0" * 32, "options": more})
     try:
         async with asyncio.timeout(DEADLINE_S):
             await exchange.load_markets()
@@ -476,7 +481,7 @@ async def test_pro_tells_refusals_to_those_who_asked(demo: Demo) -> None:
             for symbol in symbols[1:10]:
                 await exchange.watch_ticker(symbol)
             for _ in range(2):  # each time anew
-                with pytest.raises(ccxt.ExchangeError, match="at most 10"):
+                with pytest.raises(ccxt.NotSupported, match="at most 10"):
                     await exchange.watch_ticker(symbols[10])
             watching = [exchange.watch_orders(), exchange.watch_balance(), exchange.watch_positions()]
             refused = await asyncio.gather(*watching, return_exceptions=True)
@@ -508,6 +513,192 @@ async def test_pro_finds_a_gap_in_the_book(demo: Demo) -> None:
             await exchange.cancel_all_orders()
     finally:
         await exchange.close()
+
+
+def perpetuals(exchange: Any, count: int) -> list[str]:
+    found = [name for name, market in exchange.markets.items() if market["swap"]][:count]
+    assert len(found) == count
+    return found
+
+
+async def topics_of(exchange: Any) -> list[int]:
+    """How many public topics each of its connections has, as the exchange counts them."""
+    found = []
+    for client in exchange.clients.values():
+        mark = client.url
+        told = client.future(mark)
+        handle = client.on_message_callback
+
+        def hear(client: Any, message: Any, handle: Any = handle, mark: str = mark) -> None:
+            if message["category"] == "subscriptions":
+                client.resolve(message["result"], mark)
+            else:
+                handle(client, message)
+
+        client.on_message_callback = hear
+        await client.throttle(1)
+        await client.send({"op": "subscriptions", "content": "mine"})
+        found.append(len(await told))
+        client.on_message_callback = handle
+    return found
+
+
+@pytest.mark.spec("CLT-072")
+async def test_pro_watches_more_than_a_connection_has(demo: Demo) -> None:
+    alice = ccxt.pro.evermark(config(demo, 0))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await alice.load_markets()
+            names = perpetuals(alice, 25)
+            balance = asyncio.create_task(alice.watch_balance())
+            await alice.authenticate()
+            for _ in range(2):  # and each goes on
+                tickers = await asyncio.gather(*(alice.watch_ticker(name) for name in names))
+                assert [ticker["symbol"] for ticker in tickers] == names
+            assert await topics_of(alice) == [10, 10, 5]
+            books = await asyncio.gather(*(alice.watch_order_book(name) for name in names[:12]))
+            assert [book["symbol"] for book in books] == names[:12]
+            assert await topics_of(alice) == [10, 10, 10, 7]
+
+            # A book of the third connection goes on by its deltas, and after a gap there by a snapshot, whatever is watched first.
+            await alice.cancel_all_orders()
+            symbol = names[0]
+            price = (await alice.fetch_ticker(symbol))["markPrice"]
+            lows = [alice.price_to_precision(symbol, price * share) for share in (0.97, 0.98)]
+            for low in lows:
+                watching = asyncio.create_task(alice.watch_order_book(symbol))
+                await asyncio.sleep(0)
+                await alice.create_order(symbol, "limit", "buy", 20 / price, low)
+                assert float(low) in [level[0] for level in (await watching)["bids"]]
+            alice.orderbooks[symbol]["nonce"] -= 1
+            watching = asyncio.create_task(alice.watch_order_book(symbol))
+            await asyncio.sleep(0)
+            await alice.cancel_all_orders()
+            with pytest.raises(ccxt.ChecksumError):
+                await watching
+            await alice.watch_ticker(perpetuals(alice, 26)[25])
+            levels = [level[0] for level in (await alice.watch_order_book(symbol))["bids"]]
+            assert not {float(low) for low in lows} & set(levels)
+            assert await topics_of(alice) == [10, 10, 10, 8]
+            assert (await balance)["USD"]["total"] > 0
+    finally:
+        await alice.close()
+
+
+@pytest.mark.spec("CLT-073")
+async def test_pro_fills_what_was_unwatched(demo: Demo) -> None:
+    exchange = ccxt.pro.evermark({**config(demo, 0), "options": {"streamConnections": 2}})
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await exchange.load_markets()
+            names = perpetuals(exchange, 23)
+            await asyncio.gather(*(exchange.watch_ticker(name) for name in names[:20]))
+            with pytest.raises(ccxt.NotSupported, match="at most 20 public topics"):
+                await exchange.watch_ticker(names[20])
+            trades = asyncio.create_task(exchange.watch_trades(names[0]))
+            with pytest.raises(ccxt.NotSupported):
+                await trades
+            waiting = asyncio.create_task(exchange.watch_ticker(names[3]))
+            await asyncio.sleep(0)
+            assert await exchange.un_watch_ticker(names[3]) is True
+            with pytest.raises(ccxt.UnsubscribeError):
+                await waiting
+            assert await topics_of(exchange) == [9, 10]
+            assert (await exchange.watch_ticker(names[20]))["symbol"] == names[20]
+            assert await topics_of(exchange) == [10, 10]
+            endings = [exchange.un_watch_ticker(name) for name in (names[12], names[13])]
+            comings = [exchange.watch_order_book(names[21]), exchange.watch_trades(names[22])]
+            *ended, book, _ = await asyncio.gather(
+                *endings, asyncio.wait_for(comings[0], DEADLINE_S), cancelled(comings[1])
+            )
+            assert ended == [True, True]
+            assert book["symbol"] == names[21]
+            assert await topics_of(exchange) == [10, 10]
+            assert await exchange.un_watch_order_book(names[21]) is True
+            assert await exchange.un_watch_ohlcv(names[21]) is True  # nobody watches it
+            assert await topics_of(exchange) == [10, 9]
+    finally:
+        await exchange.close()
+
+
+async def cancelled(watch: Any) -> None:
+    """Begin to watch where nothing is to be expected, and stop waiting for it."""
+    task = asyncio.create_task(watch)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.spec("CLT-074")
+async def test_each_connection_of_pro_comes_back(demo: Demo) -> None:
+    exchange = ccxt.pro.evermark(config(demo, 0))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await exchange.load_markets()
+            names = perpetuals(exchange, 12)
+            await asyncio.gather(*(exchange.watch_order_book(name) for name in names))
+            there, gone = exchange.clients.values()
+            waiting = asyncio.create_task(exchange.watch_order_book(names[0]))
+            lost = asyncio.create_task(exchange.watch_order_book(names[11]))
+            await asyncio.sleep(0)
+            gone.connection._response.connection.transport.abort()
+            with pytest.raises(ccxt.NetworkError):
+                await lost
+            assert not waiting.done()
+            books = await asyncio.gather(*(exchange.watch_order_book(name) for name in names[10:]))
+            assert [book["symbol"] for book in books] == names[10:]
+            assert next(iter(exchange.clients.values())) is there
+            assert await topics_of(exchange) == [10, 2]
+            waiting.cancel()
+    finally:
+        await exchange.close()
+
+
+@pytest.mark.spec("CLT-075")
+async def test_pro_says_that_no_connection_is_left(demo: Demo) -> None:
+    exchange = ccxt.pro.evermark(config(demo, 0))
+    url = demo["url"].replace("http", "ws", 1)
+    try:
+        async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
+            await exchange.load_markets()
+            symbol, *_ = perpetuals(exchange, 1)
+            for _ in range(10):
+                await stack.enter_async_context(connect(url))
+            with pytest.raises(ccxt.RateLimitExceeded, match="at most 10"):
+                await exchange.watch_ticker(symbol)
+            with pytest.raises(ccxt.RateLimitExceeded, match="at most 10"):
+                await exchange.watch_balance()
+    finally:
+        await exchange.close()
+
+
+@pytest.mark.spec("CLT-076")
+def test_a_burst_of_orders_waits_for_the_accounts_minute(data_dir: Path) -> None:
+    """An account of 60 orders a minute: 59 of 63 go at once, and the others in a second each."""
+    program = Program(data_dir, EVERMARK_FEED="synthetic", EVERMARK_ACCOUNT_ORDERS_PER_MIN="60")
+    try:
+        program.wait_until_open()
+        demo = json.loads((data_dir / "demo.json").read_text("utf-8"))
+        exchange = ccxt.evermark({**config(demo, 0), "options": {"ordersPerMinute": 60}})
+        exchange.load_markets()
+        low = exchange.price_to_precision(SYMBOL, mark(exchange) * 0.98)
+        order = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.001, "price": low}
+        began_s = time.monotonic()
+        exchange.create_orders([order] * 50)
+        for _ in range(9):
+            exchange.create_order(*order.values())
+        burst_s = time.monotonic() - began_s
+        for _ in range(4):
+            exchange.create_order(*order.values())
+        assert burst_s < 3
+        assert 3 < time.monotonic() - began_s < 10
+        assert len(exchange.cancel_all_orders()) == 63
+        hasty = ccxt.evermark({**config(demo, 0)})
+        hasty.load_markets()
+        with pytest.raises(ccxt.RateLimitExceeded):
+            hasty.create_orders([order] * 50)
+    finally:
+        program.stop()
 
 
 @pytest.mark.spec("CLT-066")

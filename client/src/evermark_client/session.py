@@ -10,7 +10,7 @@ import msgspec
 from evermark_client import models
 from evermark_client.book import BookMessage, LocalBook
 from evermark_client.calls import NOTHING, Access, Call
-from evermark_client.errors import BookBroken, EvermarkError, NotTaken, Unexpected
+from evermark_client.errors import BookBroken, EvermarkError, NotTaken, Refused, Unexpected
 from evermark_client.events import (
     BalancesChanged,
     BookChanged,
@@ -39,6 +39,8 @@ from evermark_client.wire import fault_of
 T = TypeVar("T")
 ANSWERS: Final = frozenset({"subscribed", "unsubscribed", "subscriptions", "authenticated", "ok"})
 GAP: Final = 410
+TOPICS_MAX: Final = 10
+"""Public categories that the exchange allows a connection, unless its operator chose another number."""
 CONTROL: Final = Call("POST", "the stream", Access.PUBLIC, NOTHING)
 OLD_TIMESTAMP: Final = 414  # the envelope's code; REST answers with the status 408
 OPS: Final = {
@@ -132,7 +134,13 @@ class Session:
     """A conversation, over as many connections as it takes."""
 
     def __init__(
-        self, api_key: str = "", secret_key: str = "", *, categories: tuple[str, ...] = (), clock: Clock | None = None
+        self,
+        api_key: str = "",
+        secret_key: str = "",
+        *,
+        categories: tuple[str, ...] = (),
+        clock: Clock | None = None,
+        topics_max: int = TOPICS_MAX,
     ) -> None:
         self.books: dict[str, LocalBook] = {}
         self._api_key = api_key
@@ -140,6 +148,7 @@ class Session:
         self._categories = categories
         self._clock = clock or Clock()
         self._topics: dict[str, None] = {}
+        self._topics_max = topics_max
         self._marks = count(1)
         self._control: deque[int] = deque()
         self._unasked: dict[int, str] = {}
@@ -186,7 +195,10 @@ class Session:
         return mark, _said(op, content, mark)
 
     def subscribe(self, topic: str) -> tuple[int, str]:
-        """Want to hear of `PAIR:category`, now and after every reconnection."""
+        """Want to hear of `PAIR:category`, now and after every reconnection. Raises: Refused."""
+        if topic not in self._topics and len(self._topics) >= self._topics_max:
+            words = f"A stream has at most {self._topics_max} public categories: open another stream for {topic}."
+            raise Refused("TOO_MANY_CATEGORIES", "content", words)
         self._topics[topic] = None
         return self.control("sub", topic)
 

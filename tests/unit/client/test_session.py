@@ -107,6 +107,24 @@ def test_subscriptions_are_said_again_with_each_connection() -> None:
     assert [(message["op"], message["content"]) for message in said(session)] == [("sub", "P:match")]
 
 
+@pytest.mark.spec("CLT-047")
+def test_a_topic_beyond_a_connections_is_not_said() -> None:
+    session = Session(topics_max=2)
+    for topic in ("P:depth", "P:match", "P:depth"):
+        session.subscribe(topic)
+    with pytest.raises(Refused, match="at most 2") as refused:
+        session.subscribe("P:ticker")
+    assert refused.value.reject == "TOO_MANY_CATEGORIES"
+    assert [message["content"] for message in said(session)] == ["P:depth", "P:match"]
+    session.unsubscribe("P:match")
+    session.subscribe("P:ticker")
+    usual = Session()
+    for number in range(10):
+        usual.subscribe(f"P{number}:ticker")
+    with pytest.raises(Refused, match="at most 10"):
+        usual.subscribe("P10:ticker")
+
+
 def book_message(kind: str, seq: int, **more: object) -> str:
     return message("book", {"type": kind, "seq": seq, "checksum": 0, "bids": [], "asks": [], **more})
 

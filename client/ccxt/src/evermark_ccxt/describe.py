@@ -144,7 +144,7 @@ DESCRIPTION: Final[dict[str, Any]] = {
     "exceptions": {"exact": EXACT, "broad": {}},
     "fees": {"trading": {"tierBased": False, "percentage": True, "maker": 0.0, "taker": 0.0003}},
     "features": FEATURES,
-    "options": {"defaultType": "swap", "timeDifference": 0, "adjustForTimeDifference": False},
+    "options": {"defaultType": "swap", "timeDifference": 0, "adjustForTimeDifference": False, "ordersPerMinute": 1_200},
 }
 
 

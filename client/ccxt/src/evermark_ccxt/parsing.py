@@ -29,6 +29,11 @@ Base: Any = Any if TYPE_CHECKING else object
 STATUSES: Final = {"ACTIVE": "open", "UNTRIGGERED": "open", "COMPLETED": "closed", "CANCELLED": "canceled"}
 LIMITS: Final = ("limit", "stop_limit", "stopLimit")
 MARKETS: Final = ("market", "stop_market", "stopMarket")
+PACED: Final = ("auth/order", "auth/order/bulk", "auth/amend")
+"""What an account may do so many times a minute."""
+MINUTE_MS: Final = 60_000
+ORDERS_BURST_MS: Final = 59_000
+"""Orders of so long a time may go at once: a second less than the exchange has, for what is quicker on its way than the one before it."""
 UNKNOWN: Final = ("stopLoss", "takeProfit", "trailingTriggerPrice")
 """What ccxt has and Evermark has not, and what an order without it would be another one: whoever believed that it has a stop has none."""
 TRIGGERS: Final = {"mark": "MARK_PRICE", "index": "INDEX_PRICE", "last": "LAST_PRICE"}
@@ -68,10 +73,23 @@ def _text(value: Any) -> str:
 class Parsing(Base):
     """The mixin."""
 
+    orders_full_at_ms: float = 0.0
+    """When the account may place a whole minute's orders again."""
+
     def describe(self) -> Any:
         return self.deep_extend(super().describe(), DESCRIPTION)
 
     # --- requests
+
+    def _order_wait_ms(self, path: str, params: Any) -> float:
+        """How long an order has to wait so that the account's minute does not refuse it. A burst goes at once."""
+        if path not in PACED:
+            return 0
+        count = len(params["orders"]) if "orders" in params else 1
+        now_ms = self.milliseconds()
+        each_ms = MINUTE_MS / self.options["ordersPerMinute"]
+        self.orders_full_at_ms = max(now_ms, self.orders_full_at_ms) + count * each_ms
+        return max(0.0, self.orders_full_at_ms - now_ms - ORDERS_BURST_MS)
 
     def nonce(self) -> int:
         """Milliseconds by the exchange's clock, where `adjustForTimeDifference` asks for it."""

@@ -2,23 +2,42 @@
 
 from typing import Any, Final
 
+from ccxt.async_support.base.throttler import Throttler
 from ccxt.async_support.base.ws.cache import (
     ArrayCache,
     ArrayCacheBySymbolById,
     ArrayCacheBySymbolBySide,
     ArrayCacheByTimestamp,
 )
-from ccxt.base.errors import AuthenticationError, ChecksumError, ExchangeError, NotSupported
+from ccxt.base.errors import (
+    AuthenticationError,
+    BaseError,
+    ChecksumError,
+    ExchangeError,
+    NetworkError,
+    NotSupported,
+    RateLimitExceeded,
+    UnsubscribeError,
+)
 
 from evermark_ccxt.rest_async import evermark as rest
 
 WATCHES: Final = (
     *("ws", "watchTicker", "watchOrderBook", "watchTrades", "watchOHLCV"),
     *("watchBalance", "watchOrders", "watchMyTrades", "watchPositions"),
+    *("unWatchTicker", "unWatchOrderBook", "unWatchTrades", "unWatchOHLCV"),
 )
 KEPT: Final = 1000
 CHECKSUM_LEVELS: Final = 25
 AUTHENTICATED: Final = "authenticated"
+ENDING: Final = "unsubscribe:"
+AGAIN: Final = False
+"""Kept instead of a subscription, so that ccxt asks for it again with the next watch: its place is not anybody else's meanwhile."""
+TOO_OFTEN: Final = 429
+MESSAGE_MS: Final = 50
+"""Between two messages, in the long run: 20 a second of an address, whichever connection they go over."""
+MESSAGES_AT_ONCE: Final = 10
+"""Half of what the exchange takes: an account may be watched by another program as well."""
 STREAMED: Final = ("15s", "1m", "3m", "5m", "15m", "30m", "1h")
 
 
@@ -33,23 +52,86 @@ class evermark(rest):
         super().__init__(config)
         self.moved: dict[str, Any] = {}
         """Positions that changed and that nobody has been told of: several may change at once."""
+        self.said: Any = None
+        """What slows the messages of all connections together."""
 
     def describe(self) -> Any:
         return self.deep_extend(
             super().describe(),
-            {"pro": True, "has": dict.fromkeys(WATCHES, True), "streaming": {"keepAlive": 20_000}},
+            {
+                "pro": True,
+                "has": dict.fromkeys(WATCHES, True),
+                "streaming": {"keepAlive": 20_000},
+                "options": {"streamConnections": 10, "streamCategories": 10},
+            },
         )
 
     # --- what one asks for
+
+    def client(self, url: Any) -> Any:
+        client = super().client(url)
+        if self.said is None:
+            pace = {"refillRate": 1 / MESSAGE_MS, "capacity": MESSAGES_AT_ONCE, "tokens": MESSAGES_AT_ONCE}
+            self.said = Throttler(pace, self.asyncio_loop)
+        client.throttle = self.said
+        return client
 
     def _url(self) -> str:
         url: str = self.implode_hostname(self.urls["api"]["ws"])
         return url
 
+    def _urls(self) -> list[str]:
+        """The connections there may be. ccxt tells them apart by their addresses; what follows the # never leaves the program."""
+        url = self._url()
+        return [url, *(f"{url}#{index}" for index in range(1, self.options["streamConnections"]))]
+
+    def _subscriptions(self, url: str) -> dict[str, Any]:
+        client = (self.clients or {}).get(url)
+        found: dict[str, Any] = {} if client is None else client.subscriptions
+        return found
+
+    def _find(self, topic: str) -> str | None:
+        """The connection that a topic is on."""
+        return next((url for url in self._urls() if topic in self._subscriptions(url)), None)
+
+    def _room(self, topic: str) -> str:
+        """The first connection with room for a topic. Raises: NotSupported."""
+        most = self.options["streamCategories"]
+        urls = self._urls()
+        for url in urls:
+            if sum(_is_public(name) for name in self._subscriptions(url)) < most:
+                return url
+        words = f"at most {len(urls) * most} public topics can be watched, {most} on each of {len(urls)} connections"
+        raise NotSupported(f"{self.id} {topic}: {words}. Unwatch one, or fetch")
+
+    async def _hear(self, url: str, message_hash: str, message: Any, subscribe_hash: str) -> Any:
+        """What ccxt's `watch` gives; it does not say why a connection is not to be had."""
+        try:
+            return await self.watch(url, message_hash, message, subscribe_hash)
+        except NetworkError as fault:
+            if fault.args and getattr(fault.args[0], "status", None) == TOO_OFTEN:
+                most = self.options["streamConnections"]
+                words = f"the exchange takes no more connections to its stream from this address (at most {most})"
+                raise RateLimitExceeded(f"{self.id} {words}") from fault
+            raise
+
     async def _watch(self, market: Any, category: str) -> Any:
         """The next of a public category. Its topic names it everywhere: in the request, its refusal and here."""
         topic = f"{market['id']}:{category}"
-        return await self.watch(self._url(), topic, {"op": "sub", "content": topic, "id": topic}, topic)
+        url = self._find(topic) or self._room(topic)
+        return await self._hear(url, topic, {"op": "sub", "content": topic, "id": topic}, topic)
+
+    async def _unwatch(self, market: Any, category: str) -> Any:
+        """End a topic, and tell those who wait for it. Its place is free at once: what is said next comes behind this."""
+        topic = f"{market['id']}:{category}"
+        url, ending = self._find(topic), ENDING + topic
+        if url is None:
+            return True
+        client = self.client(url)
+        del client.subscriptions[topic]
+        if topic in client.futures:
+            client.reject(UnsubscribeError(f"{self.id} {topic}"), topic)
+        return await self._hear(url, ending, {"op": "unsub", "content": topic, "id": ending}, ending)
 
     async def watch_ticker(self, symbol: str, params: Any = {}) -> Any:
         await self.load_markets()
@@ -82,12 +164,36 @@ class evermark(rest):
         limit = self._new(candles, market["symbol"], limit)
         return self.filter_by_since_limit(candles, since, limit, 0, True)
 
+    async def un_watch_ticker(self, symbol: str, params: Any = {}) -> Any:
+        await self.load_markets()
+        market = self.market(symbol)
+        self.tickers.pop(market["symbol"], None)
+        return await self._unwatch(market, "ticker")
+
+    async def un_watch_order_book(self, symbol: str, params: Any = {}) -> Any:
+        await self.load_markets()
+        market = self.market(symbol)
+        self.orderbooks.pop(market["symbol"], None)
+        return await self._unwatch(market, "book")
+
+    async def un_watch_trades(self, symbol: str, params: Any = {}) -> Any:
+        await self.load_markets()
+        market = self.market(symbol)
+        self.trades.pop(market["symbol"], None)
+        return await self._unwatch(market, "match")
+
+    async def un_watch_ohlcv(self, symbol: str, timeframe: str = "1m", params: Any = {}) -> Any:
+        await self.load_markets()
+        market = self.market(symbol)
+        self.ohlcvs.get(market["symbol"], {}).pop(timeframe, None)
+        return await self._unwatch(market, f"ohlcv:{timeframe}")
+
     async def authenticate(self, params: Any = {}) -> None:
         """Say who we are, once for each connection."""
         self.check_required_credentials()
         client = self.client(self._url())
         if AUTHENTICATED not in client.subscriptions or AUTHENTICATED in client.futures:
-            await self.watch(self._url(), AUTHENTICATED, self._who(), AUTHENTICATED)
+            await self._hear(self._url(), AUTHENTICATED, self._who(), AUTHENTICATED)
 
     def _who(self) -> dict[str, Any]:
         content = {"api_key": self.apiKey, "categories": ["fill_added", "balance_updated"]}
@@ -97,7 +203,7 @@ class evermark(rest):
         await self.load_markets()
         await self.authenticate()
         # The connection may have been made anew since: then this says again who we are.
-        return await self.watch(self._url(), message_hash, self._who(), AUTHENTICATED)
+        return await self._hear(self._url(), message_hash, self._who(), AUTHENTICATED)
 
     async def watch_balance(self, params: Any = {}) -> Any:
         await self._watch_account("balance")
@@ -151,6 +257,10 @@ class evermark(rest):
             self._heard_error(client, message)
         elif category == "authenticated":
             client.resolve(True, AUTHENTICATED)
+        elif category == "unsubscribed":
+            ending = f"{ENDING}{message['result']}"
+            client.subscriptions.pop(ending, None)
+            client.resolve(True, ending)
         elif category.startswith("position_"):
             self._heard_position(client, market, {**message["result"], "time": message["time"]})
         elif category in handlers:
@@ -159,18 +269,35 @@ class evermark(rest):
             self._heard_order(client, market, message["result"]["order"])
 
     def _heard_error(self, client: Any, message: Any) -> None:
-        words, topic = f"{self.id} {message['msg']}", message.get("id")
+        topic = message.get("id")
+        fault = self._fault(message)
         if topic == AUTHENTICATED or message["code"] in (401, 403):
             # Of no use to whoever waits for the account; those who watch a market have nothing to do with it.
             private = [name for name in client.futures if name not in client.subscriptions or name == AUTHENTICATED]
             client.subscriptions.pop(AUTHENTICATED, None)
             for name in private:
-                client.reject(AuthenticationError(words), name)
+                client.reject(fault, name)
         elif topic in client.subscriptions:
-            del client.subscriptions[topic]
-            client.reject(ExchangeError(words), topic)
-        else:
-            client.reject(ExchangeError(words))
+            if message["code"] == TOO_OFTEN and _is_public(topic):
+                client.subscriptions[topic] = AGAIN  # a lost book is still told here
+            else:
+                del client.subscriptions[topic]
+                if topic.startswith(ENDING):
+                    client.subscriptions.setdefault(topic.removeprefix(ENDING), AGAIN)  # it goes on
+            client.reject(fault, topic)
+        elif not isinstance(topic, str):
+            client.reject(fault)
+
+    def _fault(self, message: Any) -> BaseError:
+        """What a refusal of the stream means."""
+        words = f"{self.id} {message['msg']}"
+        reject = (message.get("result") or {}).get("reject")
+        if message["code"] == TOO_OFTEN or reject == "TOO_MANY_CONNECTIONS":
+            return RateLimitExceeded(words)
+        if reject == "TOO_MANY_CATEGORIES":
+            return NotSupported(words)
+        is_ours = message.get("id") == AUTHENTICATED or message["code"] in (401, 403)
+        return AuthenticationError(words) if is_ours else ExchangeError(words)
 
     def _heard_ticker(self, client: Any, market: Any, ticker: Any) -> None:
         self.tickers[market["symbol"]] = self.parse_ticker(ticker, market)
@@ -214,10 +341,11 @@ class evermark(rest):
         return int(self.crc32(":".join(parts)))
 
     def _lose_book(self, client: Any, market: Any, why: str) -> None:
-        """Who watches gets an error; the next watch subscribes again and gets a snapshot."""
+        """Who watches gets an error; the next watch subscribes again, on the same connection, and gets a snapshot."""
         self.orderbooks.pop(market["symbol"], None)
         topic = f"{market['id']}:book"
-        client.subscriptions.pop(topic, None)
+        if topic in client.subscriptions:
+            client.subscriptions[topic] = AGAIN
         client.reject(ChecksumError(f"{self.id} {market['symbol']}: {why}"), topic)
 
     def _heard_trade(self, client: Any, market: Any, trade: Any) -> None:
@@ -262,3 +390,8 @@ class evermark(rest):
         self.positions.append(parsed)
         self.moved[parsed["symbol"]] = parsed
         client.resolve(list(self.moved.values()), "positions")
+
+
+def _is_public(name: str) -> bool:
+    """Whether a subscription counts among the connection's public ones."""
+    return name != AUTHENTICATED and not name.startswith(ENDING)

@@ -15,6 +15,15 @@ ROWS: Final = 1000
 class evermark(Parsing, ImplicitAPI, Exchange):
     """Evermark: perpetuals, everlasting options, dated futures and spot."""
 
+    async def request(
+        self, path: str, api: Any = ["public"], method: str = "GET", params: Any = {}, config: Any = {}
+    ) -> Any:
+        """Send a request. Orders beyond what the account may place in a minute wait for their turn, and nothing waits for them."""
+        wait_ms = self._order_wait_ms(path, params) if self.enableRateLimit else 0
+        if wait_ms:
+            await self.sleep(wait_ms)
+        return await super().request(path, api, method, params, config)
+
     async def _result(self, path: str, api: str, method: str, params: dict[str, Any]) -> Any:
         """What a row answers, without its envelope."""
         return (await self.request(path, [api], method, params))["result"]

@@ -13,7 +13,7 @@ from evermark_client.calls import Call
 from evermark_client.errors import Denied, NotTaken, OutcomeUnknown, Refused, Unreachable
 from evermark_client.forms import Clock
 from evermark_client.models import Order
-from evermark_client.session import Session
+from evermark_client.session import TOPICS_MAX, Session
 from evermark_client.sync_stream import Stream
 from evermark_client.wire import lost, prepare, result_of
 
@@ -81,10 +81,15 @@ class Client(Rows):
             return found
         return self._persist(call, deadline, is_unknown=True)
 
-    def stream(self, *, fills: bool = False, balances: bool = False) -> Stream:
-        """The stream, with the account's own messages where the client has a key. `fills` and `balances` ask for those too."""
+    def stream(self, *, fills: bool = False, balances: bool = False, topics_max: int = TOPICS_MAX) -> Stream:
+        """The stream, with the account's own messages where the client has a key. `fills` and `balances` ask for those too.
+
+        `topics_max`: how many public categories the exchange allows a connection, where the operator chose another number.
+        """
         categories = (*(("fill_added",) if fills else ()), *(("balance_updated",) if balances else ()))
-        session = Session(self._api_key, self._secret_key, categories=categories, clock=self._clock)
+        session = Session(
+            self._api_key, self._secret_key, categories=categories, clock=self._clock, topics_max=topics_max
+        )
         url = str(self._http.base_url.copy_with(scheme={"http": "ws", "https": "wss"}[self._http.base_url.scheme]))
         return Stream(self, url, session, timeout_s=self._timeout_s)
 
