@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := engine risk funding exchange
+# Tests wait for servers half of their time: twice as many at once as there are processors, at most four.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(2 * (os.cpu_count() or 1), 4))')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -56,7 +58,7 @@ docs: $(VENV)/dev.stamp  ## Build the documents as a site into build/site; a bro
 
 .PHONY: test
 test: $(VENV)/dev.stamp  ## Run the tests that take seconds
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(VENV)/dev.stamp  ## Run the tests that take minutes
@@ -84,7 +86,7 @@ check: lint types test  ## Check format, lint and types, then test
 
 .PHONY: coverage
 coverage: $(VENV)/dev.stamp  ## Branch coverage of the four pure folders
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term-missing --cov-fail-under=95 tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing --cov-fail-under=95 tests
 
 # --- keeping house ---------------------------------------------------------------------------------------------------
 
