@@ -171,7 +171,7 @@ class Maker:
         if answer.status == 200:
             return json.loads(text)["result"]
         found = json.loads(text)
-        reason = (found.get("result") or {}).get("reject") or str(answer.status)
+        reason = (found.get("result") or {}).get("reject") or str(found["msg"])
         self.refusals[path, reason] += 1
         if len(self.log) < 50:
             self.log.append(f"{path}: {text}")

@@ -16,6 +16,7 @@ import pytest
 from app.auth import sign
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
+from app.problems import Denial
 from tests.e2e.maker import Maker, form
 from tests.support.program import Program, evermark, made_data_dir
 from tests.waiting import until_async
@@ -24,8 +25,13 @@ PAIRS: Final = ["USD_BTC_PERP", "USD_BTCCALL_PERP", "BTC_USD"]
 TAKEN: Final = {"USD_BTC_PERP": 0.01, "USD_BTCCALL_PERP": 0.05, "BTC_USD": 0.002}
 PAUSE_S: Final = 0.2
 SECONDS: Final = 15.0
-HABITS: Final = {("/leverage", "MISSING_FIELD"), ("/leverage", "NOT_ON_SPOT")}
-"""What the maker asks for wrongly, as its model does: a leverage that it does not name, on spot too."""
+HABITS: Final = {
+    ("/leverage", "MISSING_FIELD"),
+    ("/leverage", "NOT_ON_SPOT"),
+    ("/auth/cancel/bulk", Denial.SEEN.value),
+}
+"""What the maker asks for wrongly, as its model does: a leverage that it does not name, on spot too; and, where two
+messages come within a millisecond, the same cancels twice with one time and so one signature."""
 LASTING: Final = ("size", "realized", "funding", "fees", "cum_pnl")
 """What of a position the price does not change."""
 
