@@ -1,5 +1,6 @@
 """The reference of the streams beside that of the rows: /docs/asyncapi.json for programs, and a page made from it at /docs/streams."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any, Final, final
 
@@ -16,39 +17,46 @@ _KINDS: Final = {"receive": "What you may send", "send": "What you are told"}
 
 
 @final
+class Made:
+    """What is made of the document, once for each scheme but for the address at which it is asked for."""
+
+    def __init__(self, written: Document, make: Callable[[Document], bytes]) -> None:
+        self._written = written
+        self._make = make
+        self._made: dict[bool, bytes] = {}
+
+    def at(self, request: Request[Any, Any, Any], generated: Document, address: bytes) -> bytes:
+        """It, with an address as it is written in there."""
+        is_secure = request.url.scheme == "https"
+        if is_secure not in self._made:
+            self._made[is_secure] = self._make(described(merged(generated, self._written), is_secure=is_secure))
+        return self._made[is_secure].replace(_HERE.encode(), address)
+
+
+@final
 class JsonStreams(OpenAPIRenderPlugin):
-    """The document as JSON, made once but for the address at which it was asked for."""
+    """The document as JSON."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/asyncapi.json", media_type=MediaType.JSON)
-        self._written = written
-        self._made: dict[bool, bytes] = {}
+        self._json = Made(written, msgspec.json.encode)
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the document."""
-        is_secure = request.url.scheme == "https"
-        if is_secure not in self._made:
-            rest = merged(openapi_schema, self._written)
-            self._made[is_secure] = msgspec.json.encode(described(rest, is_secure=is_secure))
-        return self._made[is_secure].replace(_HERE.encode(), msgspec.json.encode(request.url.netloc)[1:-1])
+        return self._json.at(request, openapi_schema, msgspec.json.encode(request.url.netloc)[1:-1])
 
 
 @final
 class PageStreams(OpenAPIRenderPlugin):
-    """The document as a page to read, made once like it."""
+    """The document as a page to read."""
 
     def __init__(self, written: Document) -> None:
         super().__init__(path="/streams", media_type=MediaType.HTML)
-        self._written = written
-        self._made: dict[bool, bytes] = {}
+        self._page = Made(written, lambda streams: page(streams).encode())
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
         """Render the page."""
-        is_secure = request.url.scheme == "https"
-        if is_secure not in self._made:
-            rest = merged(openapi_schema, self._written)
-            self._made[is_secure] = page(described(rest, is_secure=is_secure)).encode()
-        return self._made[is_secure].replace(_HERE.encode(), escape(request.url.netloc).encode())
+        return self._page.at(request, openapi_schema, escape(request.url.netloc).encode())
 
 
 def described(rest: Document, *, is_secure: bool) -> Document:
