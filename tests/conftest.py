@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ MASTER_KEY = urlsafe_b64encode(bytes(range(32))).decode()
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedServer]:
+@contextmanager
+def running_postgres() -> Iterator[EmbeddedServer]:
     """A server whose database `evermark` has all tables and no connections: the template of the others."""
     # Not under pytest's own folder: the next run takes away the server's right to pass through it.
     folder = Path(tempfile.mkdtemp(prefix="evermark-tests-"))
@@ -33,6 +34,13 @@ def postgres() -> Iterator[EmbeddedServer]:
     finally:
         server.stop_blocking()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedServer]:
+    """The server of a run's tests."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

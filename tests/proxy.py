@@ -5,6 +5,7 @@ import contextlib
 import random
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from enum import Enum
 from pathlib import Path
@@ -127,7 +128,7 @@ FATES: Final = {
 """Of 100 requests."""
 
 
-class Line:
+class Line(ABC):
     """Stands before a server on a port of its own while the block lasts. What becomes of a connection is for those made of it."""
 
     def __init__(self, target: int) -> None:
@@ -153,8 +154,9 @@ class Line:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @abstractmethod
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raise NotImplementedError
+        """What it does with a connection."""
 
 
 class LossyLine(Line):

@@ -18,8 +18,6 @@ import requests
 from app.auth import Scope, sign
 from app.custody.simulated import SimulatedChain
 from app.db.connect import connect, engine_for
-from app.db.embedded import EmbeddedServer
-from app.db.migrate import migrate
 from app.db.secrets import master_key
 from app.history import NEWEST
 from app.proof import files
@@ -30,7 +28,7 @@ from app.surfaces.evermark.liabilities import CLAIM_PATH, SIGNED_PREFIX, STATEME
 from app.surfaces.everstrike.examples import PATH, Examples
 from exchange.commands import Deposit
 from exchange.limits import MONEY_SCALE
-from tests.conftest import MASTER_KEY
+from tests.conftest import MASTER_KEY, running_postgres
 from tests.venue import DEADLINE_S, PAIR, PRICE, SPOT, USD, Client, Venue, running_venue
 
 ENTRIES_MAX: Final = 2
@@ -278,16 +276,10 @@ async def publish(settings: Settings) -> None:
 
 def main() -> None:
     """Write the examples anew."""
-    with tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
-        server = EmbeddedServer(Path(folder))
-        server.start_blocking()
-        try:
-            asyncio.run(migrate(server.url()))
-            settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
-            with running_venue(settings) as venue:
-                text = json.dumps(record(venue, settings), indent=1)
-        finally:
-            server.stop_blocking()
+    with running_postgres() as server, tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
+        settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
+        with running_venue(settings) as venue:
+            text = json.dumps(record(venue, settings), indent=1)
     PATH.write_text(text + "\n", "utf-8")
 
 

@@ -4,7 +4,6 @@ They stand in app/surfaces/evermark/examples.json, where the reference takes its
 writes them anew; a test holds the exchange to them. What is random is replaced: ids, codes, tokens, secrets.
 """
 
-import asyncio
 import json
 import re
 import tempfile
@@ -13,10 +12,9 @@ from typing import Any, Final
 
 import pyotp
 
-from app.db.embedded import EmbeddedServer
-from app.db.migrate import migrate
 from app.people.notices import Kind
 from app.surfaces.evermark import openapi
+from tests.conftest import running_postgres
 from tests.contract import answers
 from tests.contract.people_world import PASSWORD, Human, PeopleVenue, people_venue
 
@@ -185,15 +183,12 @@ def end(recorder: Recorder) -> None:
 
 def main() -> None:
     """Write the examples anew."""
-    with tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
-        server = EmbeddedServer(Path(folder))
-        server.start_blocking()
-        try:
-            asyncio.run(migrate(server.url()))
-            with people_venue(server, Path(folder), "answers") as world:
-                text = json.dumps(record(world), indent=1)
-        finally:
-            server.stop_blocking()
+    with (
+        running_postgres() as server,
+        tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder,
+        people_venue(server, Path(folder), "answers") as world,
+    ):
+        text = json.dumps(record(world), indent=1)
     PATH.write_text(text + "\n", "utf-8")
 
 

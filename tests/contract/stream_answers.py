@@ -4,7 +4,6 @@ They stand in app/stream/examples.json, where the reference takes its examples f
 them anew; a test holds the exchange to them.
 """
 
-import asyncio
 import json
 import tempfile
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Any, Final, final
 from app.auth import Scope, sign
 from app.custody.simulated import SimulatedChain
 from app.db.connect import engine_for
-from app.db.embedded import EmbeddedServer
-from app.db.migrate import migrate
 from app.settings import Settings
 from app.stream import messages
 from app.stream.examples import PATH, Examples
 from exchange import views
 from exchange.commands import Tick
-from tests.conftest import MASTER_KEY
+from tests.conftest import MASTER_KEY, running_postgres
 from tests.contract import answers
 from tests.support.streams import Listener, Message, listening
 from tests.venue import PAIR, PRICE, Client, Venue, running_venue
@@ -217,16 +214,10 @@ def fall(venue: Venue, ivy: Client, bob: Client) -> None:
 
 def main() -> None:
     """Write the examples anew."""
-    with tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
-        server = EmbeddedServer(Path(folder))
-        server.start_blocking()
-        try:
-            asyncio.run(migrate(server.url()))
-            settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
-            with running_venue(settings) as venue:
-                text = json.dumps(record(venue).examples, indent=1)
-        finally:
-            server.stop_blocking()
+    with running_postgres() as server, tempfile.TemporaryDirectory(prefix="evermark-answers-") as folder:
+        settings = Settings(database_url=server.url(), data_dir=Path(folder) / "data", master_key=MASTER_KEY)
+        with running_venue(settings) as venue:
+            text = json.dumps(record(venue).examples, indent=1)
     PATH.write_text(text + "\n", "utf-8")
 
 
