@@ -222,9 +222,21 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Do it all, or clean up: whoever ends it with SIGTERM gets what Ctrl-C does, and no half of a copy stays behind."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return asyncio.run(work)
+        return asyncio.run(_to_its_end(work))
     except KeyboardInterrupt:
         err.print("Cut off; nothing of it was kept.", style="red")
+        raise
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await it. Whatever it dies of when it is cut off, such as a connection closed in the middle, it was cut off."""
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        return await work
+    except Exception:
+        if task.cancelling():
+            raise asyncio.CancelledError from None
         raise
 
 
