@@ -63,7 +63,6 @@ def main() -> int:
         "fund_usd": int(FUND_USD),
         "providers": f"{PROVIDERS} with {PROVIDER_USD} USD each",
         "seed": given.seed,
-        "load_before": round(os.getloadavg()[0], 1),
     }
     report.heading("A crash on the running server", conditions)
     with tempfile.TemporaryDirectory(prefix="evermark-crash-") as folder:

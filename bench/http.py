@@ -58,13 +58,11 @@ def main() -> int:
     compiled.use()  # as the server does: the conditions say which core it runs
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    load = round(os.getloadavg()[0], 1)  # what else the machine is busy with
     conditions = {
         **report.conditions(),
         "connections": CONNECTIONS,
         "seconds": seconds,
         "rounds": rounds,
-        "load_before": load,
     }
     report.heading("Orders over HTTP beside a no-op handler", conditions)
     with tempfile.TemporaryDirectory(prefix="evermark-bench-") as folder:

@@ -11,14 +11,10 @@ the same is done within one process too, some hundred orders with and some hundr
 import asyncio
 import dataclasses
 import inspect
-import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -38,13 +34,8 @@ from bench.http import (
     PAIR,
     QTY,
     UNLIMITED,
-    exchange,
-    free_port,
-    mark_price,
-    open_accounts,
-    running,
 )
-from bench.limits import Server, idle_shares, loop
+from bench.sides import Server, both, in_turns, loop
 from exchange import views
 from exchange.commands import Deposit, OpenAccount
 from exchange.events import AccountOpened
@@ -62,29 +53,16 @@ def main() -> int:
     """Measure, print, append to the results file; fail when the share within one process is above the target."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    conditions = {
-        **report.conditions(),
-        "seconds": seconds,
-        "rounds": rounds,
-        "load_before": round(os.getloadavg()[0], 1),
-    }
+    conditions = {**report.conditions(), "seconds": seconds, "rounds": rounds}
     report.heading("What names and measures cost an order", conditions)
     parts = measure_parts()
     inside, inside_us = uvloop.run(in_process())
     print(f"\n  within one process, an order with / without: {inside:.3f} of {inside_us:.0f} us (target {TARGET:.2f})")
     report.table(("part", "ns"), [(name, round(cost)) for name, cost in parts.items()])
-    with ExitStack() as stack:
-        sides = {name: stack.enter_context(side(name)) for name in ("with", "without")}
-        for one in sides.values():
-            one.measure(1.0)  # warm up
+    with both("bench.unmeasured") as sides:
         look_ms = look(sides["with"])
-        idle = idle_shares(list(sides.values()))
-        cost: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(rounds):
-            for name in sorted(sides, reverse=number % 2 == 0):
-                found = sides[name].measure(seconds)
-                # What a server does each second whether anybody asks or not is no cost of an order.
-                cost[name].append(1e6 * (found["server_cpu"] - idle[sides[name]]) / found["rate"])
+        found = in_turns(sides, seconds, rounds)
+    cost = {name: [us for us, _ in results] for name, results in found.items()}
     report.table(("side", "server us an order"), [(name, round(us, 1)) for name in cost for us in cost[name]])
     ratio = statistics.median(a / b for a, b in zip(cost["with"], cost["without"], strict=True))
     share = sum(parts.values()) / 1_000 / statistics.median(cost["without"])
@@ -231,23 +209,6 @@ async def _call(handle: Any, scope: dict[str, Any], body: bytes) -> None:
 
 
 # --- two servers -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def side(name: str) -> Iterator[Server]:
-    """A server with or without measures."""
-    with ExitStack() as stack:
-        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"evermark-{name}-")))
-        if name == "with":
-            port, server = stack.enter_context(exchange(data_dir))
-        else:
-            port = free_port()
-            environment = {**os.environ, "DATA_DIR": str(data_dir), "PORT": str(port), **UNLIMITED}
-            command = [sys.executable, "-m", "bench.unmeasured", "run", "--no-demo"]
-            server = stack.enter_context(running(command, environment, port, "/ping"))
-        keys = open_accounts(data_dir)
-        price = mark_price(port, keys[0])
-        yield Server(server, data_dir, {"port": port, "keys": keys, "price": price})
 
 
 def look(server: Server) -> float:

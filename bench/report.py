@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 
 def conditions() -> dict[str, Value]:
-    """Where a figure was measured: machine, Python, and whether the engine was compiled."""
+    """Where a figure was measured: machine and what else it was busy with, Python, and whether the engine was compiled."""
     import engine.book
 
     return {
@@ -23,6 +23,7 @@ def conditions() -> dict[str, Value]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "core": "interpreted" if str(engine.book.__file__).endswith(".py") else "compiled",
+        "load_before": round(os.getloadavg()[0], 1),
     }
 
 

@@ -219,7 +219,6 @@ def run_child(kind: str, *, is_compiled: bool) -> dict[str, float]:
 def main(*, rounds: int = ROUNDS) -> bool:
     """Run, print, append to the results file. Tells whether the targets were met."""
     given: dict[str, report.Value] = {name: value for name, value in report.conditions().items() if name != "core"}
-    given["load_before"] = round(os.getloadavg()[0], 1)
     report.heading("Ticks of a market that moves", {**given, "rounds": rounds})
     is_met = True
     for core in ("interpreted", "compiled") if compiled.is_fresh() else ("interpreted",):

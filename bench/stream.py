@@ -62,7 +62,6 @@ def main() -> int:
         "seconds": seconds,
         "rounds": rounds,
         "is_realtime": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR),  # before whatever else runs
-        "load_before": round(os.getloadavg()[0], 1),  # what else the machine is busy with
     }
     report.heading("A market's book told to a thousand subscribers", conditions)
     with tempfile.TemporaryDirectory(prefix="evermark-bench-") as folder:
