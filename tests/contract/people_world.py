@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, final
 
+import pyotp
 import requests
 from sqlalchemy import delete
 
@@ -100,6 +101,18 @@ class PeopleVenue:
         human.account_id = human.result("GET", "/v1/accounts")["accounts"][0]["account_id"]
         self.fund(human, usd=usd, btc=btc)
         return human
+
+    def second_factor(self, human: Human) -> tuple[pyotp.TOTP, list[str]]:
+        """A second factor confirmed a minute ago, and its recovery codes."""
+        self.step_up(human)
+        device = pyotp.TOTP(human.result("POST", "/v1/totp/setup")["secret"])
+        recovery: list[str] = human.result("POST", "/v1/totp/confirm", code=self.code_on(device))["codes"]
+        self.venue.clock.now_ms += 60_000
+        return device, recovery
+
+    def code_on(self, device: pyotp.TOTP) -> str:
+        """What a device shows now."""
+        return device.at(self.venue.clock.now_ms // 1000)
 
     def fund(self, human: Human, *, usd: int = 0, btc: int = 0) -> None:
         """Pay something in, once."""

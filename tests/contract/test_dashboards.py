@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ import typer
 
 from app import cli, demo
 from tests.e2e.test_kill import Client
-from tests.support.program import DEADLINE_S, Program
+from tests.support.program import DEADLINE_S, made_data_dir, running
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "ops" / "grafana" / "evermark.json"
@@ -31,20 +29,13 @@ SCRAPER = {"up"}
 @pytest.fixture(scope="module")
 def said() -> Iterator[str]:
     """/metrics of `evermark run` as it is without settings, on which somebody traded; it needs no token there."""
-    # Not under pytest's own folder: the next run takes away the database's right to pass through it.
-    folder = Path(tempfile.mkdtemp(prefix="evermark-dashboards-"))
-    program = Program(folder, EVERMARK_METRICS_OPEN="1", EVERMARK_FEED="synthetic")
-    try:
-        program.wait_until_open()
+    with made_data_dir() as folder, running(folder, EVERMARK_METRICS_OPEN="1", EVERMARK_FEED="synthetic"):
         found = demo.read(folder)
         assert found is not None
         account = found.accounts[0]
         client = Client(found.url, {"api_key": account.api_key, "secret_key": account.secret_key})
         assert client.order("first", "BUY", price="50000")[0] == 200
         yield metrics_with_prices(found.url)
-    finally:
-        program.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def metrics_with_prices(url: str) -> str:

@@ -307,16 +307,12 @@ def test_a_forgotten_password(world: PeopleVenue) -> None:
 @pytest.mark.spec("PEO-041")
 def test_a_new_password_is_no_way_around_the_second_factor(world: PeopleVenue) -> None:
     human = world.human("two.locks")
-    world.step_up(human)
-    device = pyotp.TOTP(human.result("POST", "/v1/totp/setup")["secret"])
-    assert human.post("/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000)).status_code == 200
+    device, _ = world.second_factor(human)
     assert human.post("/v1/password/forgotten", email=human.email).status_code == 200
     asked = {"email": human.email, "code": world.code(human, "new password"), "new_password": "another good password"}
     given = human.result("POST", "/v1/password/reset", **asked)
     assert (given["access_token"], given["refresh_token"], given["session_id"]) == (None, None, None)
-    world.venue.clock.now_ms += 30_000
-    code = device.at(world.venue.clock.now_ms // 1000)
-    human.take(human.post("/v1/login/totp", challenge=given["challenge"], code=code))
+    human.take(human.post("/v1/login/totp", challenge=given["challenge"], code=world.code_on(device)))
 
 
 # --- second factor ---------------------------------------------------------------------------------------------------
@@ -329,18 +325,14 @@ def test_a_second_factor_from_its_set_up_to_its_end(world: PeopleVenue) -> None:
     world.step_up(joe)
     secret = joe.result("POST", "/v1/totp/setup")["secret"]
     device = pyotp.TOTP(secret)
-
-    def code() -> str:
-        return device.at(world.venue.clock.now_ms // 1000)
-
-    first = code()
+    first = world.code_on(device)
     recovery = joe.result("POST", "/v1/totp/confirm", code=first)["codes"]
     assert len(set(recovery)) == 10
     # The password alone is not enough, and the code that confirmed it was used.
     challenge = joe.result("POST", "/v1/login", email=joe.email, password=PASSWORD)["challenge"]
     assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=first)) == "BAD_CODE"
     world.venue.clock.now_ms += 30_000
-    used = code()
+    used = world.code_on(device)
     assert joe.post("/v1/login/totp", challenge=challenge, code=used).status_code == 200
     assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=used)) == "BAD_CODE"
     assert joe.reject(joe.post("/v1/step_up", code=used)) == "BAD_CODE"
@@ -354,24 +346,21 @@ def test_a_second_factor_from_its_set_up_to_its_end(world: PeopleVenue) -> None:
     world.forget_locks()
     assert joe.ask("GET", "/v1/me", token=challenge).status_code == 401
     world.venue.clock.now_ms += 300_000
-    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=code())) == "BAD_TOKEN"
+    assert joe.reject(joe.post("/v1/login/totp", challenge=challenge, code=world.code_on(device))) == "BAD_TOKEN"
     # A code by mail is no way around it.
     assert joe.reject(joe.post("/v1/step_up/code")) == "TOTP_ON"
-    assert joe.reject(joe.post("/v1/totp/disable", code=code())) == "STEP_UP"
-    assert joe.post("/v1/step_up", code=code()).status_code == 200
+    assert joe.reject(joe.post("/v1/totp/disable", code=world.code_on(device))) == "STEP_UP"
+    assert joe.post("/v1/step_up", code=world.code_on(device)).status_code == 200
     world.venue.clock.now_ms += 30_000
-    assert joe.post("/v1/totp/disable", code=code()).status_code == 200
+    assert joe.post("/v1/totp/disable", code=world.code_on(device)).status_code == 200
     assert joe.result("POST", "/v1/login", email=joe.email, password=PASSWORD)["access_token"]
 
 
 @pytest.mark.spec("PEO-054")
 def test_guesses_at_the_second_factor_lock_the_account(world: PeopleVenue) -> None:
     kim = world.human("kim")
-    world.step_up(kim)
-    device = pyotp.TOTP(kim.result("POST", "/v1/totp/setup")["secret"])
-    assert kim.post("/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000)).status_code == 200
-    world.venue.clock.now_ms += 60_000
-    right = device.at(world.venue.clock.now_ms // 1000)
+    device, _ = world.second_factor(kim)
+    right = world.code_on(device)
     challenge = kim.result("POST", "/v1/login", email=kim.email, password=PASSWORD)["challenge"]
     wrong = f"{(int(right) + 500_000) % 10**6:06d}"
     statuses = [kim.post("/v1/login/totp", challenge=challenge, code=wrong).status_code for _ in range(6)]
@@ -609,16 +598,13 @@ def test_of_two_uses_of_a_refresh_token_at_once_one_counts(world: PeopleVenue) -
 @pytest.mark.spec("PEO-052")
 def test_of_two_uses_of_a_code_at_once_one_counts(world: PeopleVenue) -> None:
     sid = world.human("sid")
-    world.step_up(sid)
-    device = pyotp.TOTP(sid.result("POST", "/v1/totp/setup")["secret"])
-    recovery = sid.result("POST", "/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000))["codes"]
-    world.venue.clock.now_ms += 60_000
+    device, recovery = world.second_factor(sid)
     challenge = sid.result("POST", "/v1/login", email=sid.email, password=PASSWORD)["challenge"]
 
     def further(code: str) -> int:
         return sid.post("/v1/login/totp", challenge=challenge, code=code).status_code
 
-    for code in (device.at(world.venue.clock.now_ms // 1000), recovery[0]):
+    for code in (world.code_on(device), recovery[0]):
         world.forget_locks()
         with ThreadPoolExecutor(4) as pool:
             assert sorted(pool.map(further, [code] * 4)) == [200, 401, 401, 401]
@@ -947,11 +933,8 @@ def test_guesses_at_the_owners_place_lock_it_too(world: PeopleVenue) -> None:
 def test_what_somebody_knows_gives_no_new_guesses_at_what_not(world: PeopleVenue) -> None:
     """A thief has the session and the password, not the device: to change the password again and again must not help."""
     victim = world.human("robbed")
-    world.step_up(victim)
-    device = pyotp.TOTP(victim.result("POST", "/v1/totp/setup")["secret"])
-    assert victim.post("/v1/totp/confirm", code=device.at(world.venue.clock.now_ms // 1000)).status_code == 200
-    world.venue.clock.now_ms += 60_000
-    right = device.at(world.venue.clock.now_ms // 1000)
+    device, _ = world.second_factor(victim)
+    right = world.code_on(device)
     wrong = f"{(int(right) + 500_000) % 10**6:06d}"
     for count in range(FREE):
         assert victim.reject(victim.post("/v1/step_up", code=wrong)) == "BAD_CODE"
@@ -1205,7 +1188,7 @@ def test_of_two_confirmations_at_once_one_counts(world: PeopleVenue) -> None:
     """Else there would be twenty recovery codes."""
     human = world.human("twice")
     world.step_up(human)
-    code = pyotp.TOTP(human.result("POST", "/v1/totp/setup")["secret"]).at(world.venue.clock.now_ms // 1000)
+    code = world.code_on(pyotp.TOTP(human.result("POST", "/v1/totp/setup")["secret"]))
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: human.post("/v1/totp/confirm", code=code), range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]

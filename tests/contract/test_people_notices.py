@@ -1,6 +1,7 @@
 """What people are told without asking: rows, stream and mail."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -116,15 +117,21 @@ def test_funding_is_told_in_the_last_ten_minutes_of_its_hour(world: PeopleVenue)
     assert not [mail for mail in world.post.mails(cy.email) if "Funding" in mail["Subject"]]
 
 
+def withdraw(world: PeopleVenue, human: Human) -> Any:
+    """A withdrawal of 0.01 BTC, asked for and confirmed."""
+    to = world.listed_address(human)
+    world.price()
+    asked = {"account_id": human.account_id, "address_id": to, "amount": "0.01"}
+    made = human.result("POST", "/v1/withdrawals", name="rent", **asked)
+    code = world.code(human, "code for a withdrawal")
+    human.result("POST", "/v1/withdrawals/confirm", withdrawal_id=made["withdrawal_id"], code=code)
+    return made
+
+
 @pytest.mark.spec("PEO-081")
 def test_what_becomes_of_a_withdrawal_is_told(world: PeopleVenue) -> None:
     dot = world.human("dot", btc=1)
-    to = world.listed_address(dot)
-    world.price()
-    asked = {"account_id": dot.account_id, "address_id": to, "amount": "0.01"}
-    made = dot.result("POST", "/v1/withdrawals", name="rent", **asked)
-    code = world.code(dot, "code for a withdrawal")
-    dot.result("POST", "/v1/withdrawals/confirm", withdrawal_id=made["withdrawal_id"], code=code)
+    made = withdraw(world, dot)
     notice = world.wait_for_notice(dot, Kind.WITHDRAWAL)
     assert notice["words"].startswith(
         f"Withdrawal {made['withdrawal_id']}: 0.01 BTC to {made['address']} is on its way"
@@ -152,12 +159,7 @@ def test_how_a_withdrawal_ended_is_told(unpaid: PeopleVenue, status: str, words:
 def test_notices_are_their_owners(world: PeopleVenue) -> None:
     mallory = world.human("mallory")
     eva = world.human("eva", btc=1)
-    to = world.listed_address(eva)
-    world.price()
-    asked = {"account_id": eva.account_id, "address_id": to, "amount": "0.01"}
-    made = eva.result("POST", "/v1/withdrawals", name="rent", **asked)
-    code = world.code(eva, "code for a withdrawal")
-    eva.result("POST", "/v1/withdrawals/confirm", withdrawal_id=made["withdrawal_id"], code=code)
+    withdraw(world, eva)
     notice = world.wait_for_notice(eva, Kind.WITHDRAWAL)
     mallory.take(mallory.post("/v1/login", email=mallory.email, password=eva.password))
     assert mallory.result("GET", "/v1/notices")["notices"] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.post import PostOffice
-from tests.support.program import Program, made_data_dir
+from tests.support.program import Program, made_data_dir, running
 
 
 @pytest.fixture
@@ -20,13 +20,8 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Program]:
     """An exchange that runs for all of a file's tests, with demo accounts and prices."""
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
-            yield program
-        finally:
-            program.stop()
+    with made_data_dir() as path, running(path, EVERMARK_FEED="synthetic") as program:
+        yield program
 
 
 @pytest.fixture(scope="module")

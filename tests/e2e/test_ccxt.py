@@ -37,7 +37,7 @@ from websockets.asyncio.client import connect
 import evermark_ccxt
 from evermark_ccxt import rest_sync
 from tests.e2e.documents import program_of
-from tests.support.program import DEADLINE_S, ROOT, Program
+from tests.support.program import DEADLINE_S, ROOT, running
 
 SYMBOL = "BTC/USD:USD"
 Demo = dict[str, Any]
@@ -675,9 +675,7 @@ async def test_pro_says_that_no_connection_is_left(demo: Demo) -> None:
 @pytest.mark.spec("CLT-076")
 def test_a_burst_of_orders_waits_for_the_accounts_minute(data_dir: Path) -> None:
     """An account of 60 orders a minute: 59 of 63 go at once, and the others in a second each."""
-    program = Program(data_dir, EVERMARK_FEED="synthetic", EVERMARK_ACCOUNT_ORDERS_PER_MIN="60")
-    try:
-        program.wait_until_open()
+    with running(data_dir, EVERMARK_FEED="synthetic", EVERMARK_ACCOUNT_ORDERS_PER_MIN="60"):
         demo = json.loads((data_dir / "demo.json").read_text("utf-8"))
         exchange = ccxt.evermark({**config(demo, 0), "options": {"ordersPerMinute": 60}})
         exchange.load_markets()
@@ -697,8 +695,6 @@ def test_a_burst_of_orders_waits_for_the_accounts_minute(data_dir: Path) -> None
         hasty.load_markets()
         with pytest.raises(ccxt.RateLimitExceeded):
             hasty.create_orders([order] * 50)
-    finally:
-        program.stop()
 
 
 @pytest.mark.spec("CLT-066")

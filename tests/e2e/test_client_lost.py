@@ -25,7 +25,7 @@ from evermark_client import (
 )
 from evermark_client.events import BookChanged, DepthChanged, Event, Missed, OrderChanged, Reconnected
 from tests.proxy import FATES, Fate, LossyLine
-from tests.support.program import DEADLINE_S, Program, made_data_dir
+from tests.support.program import DEADLINE_S, made_data_dir, running
 from tests.waiting import until, until_async
 
 PAIR: Final = "USD_BTC_PERP"
@@ -308,42 +308,35 @@ async def test_a_stream_says_when_messages_are_gone(demo: Demo) -> None:
 
 @pytest.mark.spec("CLT-010")
 def test_too_many_requests_wait_their_turn() -> None:
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic", EVERMARK_KEY_BURST="5", EVERMARK_KEY_REQUESTS_PER_S="20")
-        try:
-            program.wait_until_open()
-            demo = json.loads((path / "demo.json").read_text("utf-8"))
-            with Client(demo["url"], *keys_of(demo, 0), deadline_s=0) as hasty, pytest.raises(RateLimited) as limit:
-                all(hasty.balances() for _ in range(30))
-            assert limit.value.retry_s == 1
-            with Client(demo["url"], *keys_of(demo, 0)) as patient:
-                placed = [patient.place_order(PAIR, "BUY", "0.001", 50_000, is_test=True) for _ in range(30)]
-            assert len(placed) == 30
-        finally:
-            program.stop()
+    with (
+        made_data_dir() as path,
+        running(path, EVERMARK_FEED="synthetic", EVERMARK_KEY_BURST="5", EVERMARK_KEY_REQUESTS_PER_S="20"),
+    ):
+        demo = json.loads((path / "demo.json").read_text("utf-8"))
+        with Client(demo["url"], *keys_of(demo, 0), deadline_s=0) as hasty, pytest.raises(RateLimited) as limit:
+            all(hasty.balances() for _ in range(30))
+        assert limit.value.retry_s == 1
+        with Client(demo["url"], *keys_of(demo, 0)) as patient:
+            placed = [patient.place_order(PAIR, "BUY", "0.001", 50_000, is_test=True) for _ in range(30)]
+        assert len(placed) == 30
 
 
 @pytest.mark.spec("CLT-046")
 async def test_a_stream_waits_its_turn() -> None:
     pairs = [f"USD_{name}_PERP" for name in ("BTC", "ETH", "SOL", "BNB", "XRP", "ADA")]
-    with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic", EVERMARK_STREAM_MESSAGES_PER_S="4")
-        try:
-            program.wait_until_open()
-            demo = json.loads((path / "demo.json").read_text("utf-8"))
-            async with wired(demo, 0) as (client, wire), client.stream() as stream:
-                for pair in pairs:
-                    await stream.subscribe(pair, "depth")
-                wire.cut()
-                while not isinstance(await stream.next(DEADLINE_S), Reconnected):
-                    pass
-                await hear_depths(stream, pairs)
-                async with asyncio.TaskGroup() as tasks:  # its orders go on, whatever became of a message
-                    for number in range(10):
-                        tasks.create_task(stream.place_order(PAIR, "BUY", "0.001", 50_000 + number, is_test=True))
-            await asyncio.to_thread(hear_sync, demo, pairs)
-        finally:
-            program.stop()
+    with made_data_dir() as path, running(path, EVERMARK_FEED="synthetic", EVERMARK_STREAM_MESSAGES_PER_S="4"):
+        demo = json.loads((path / "demo.json").read_text("utf-8"))
+        async with wired(demo, 0) as (client, wire), client.stream() as stream:
+            for pair in pairs:
+                await stream.subscribe(pair, "depth")
+            wire.cut()
+            while not isinstance(await stream.next(DEADLINE_S), Reconnected):
+                pass
+            await hear_depths(stream, pairs)
+            async with asyncio.TaskGroup() as tasks:  # its orders go on, whatever became of a message
+                for number in range(10):
+                    tasks.create_task(stream.place_order(PAIR, "BUY", "0.001", 50_000 + number, is_test=True))
+        await asyncio.to_thread(hear_sync, demo, pairs)
 
 
 async def hear_depths(stream: AsyncStream, pairs: list[str]) -> None:

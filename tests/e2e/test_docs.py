@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.blocks import ANSWER, PROGRAMS, Block, differences, documents, run
 from tests.support.pages import all_blocks, pages, reason
-from tests.support.program import ROOT, Program, environment_of, made_data_dir
+from tests.support.program import ROOT, Program, environment_of, made_data_dir, running
 
 IN_THE_WAY = {".git", ".venv", "build", "data"}
 """What a reader's checkout has and the tests' folder must not share."""
@@ -26,12 +26,8 @@ def exchange() -> Iterator[Program]:
             if entry.name not in IN_THE_WAY:
                 (path.parent / entry.name).symlink_to(entry)
         (path.parent / ".venv").symlink_to(sys.prefix)
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
+        with running(path, EVERMARK_FEED="synthetic") as program:
             yield program
-        finally:
-            program.stop()
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from app import demo
 from tests.e2e.test_kill import Client
 from tests.e2e.test_people import url_of
 from tests.e2e.test_restore import price_of
-from tests.support.program import DEADLINE_S, Program
+from tests.support.program import DEADLINE_S, running
 
 WORKERS = 8
 ENOUGH = 200
@@ -43,9 +43,7 @@ class Trader:
 
 def test_a_stop_answers_what_was_taken(data_dir: Path) -> None:
     """OPS-022."""
-    program = Program(data_dir, EVERMARK_FEED="synthetic", EVERMARK_ACCOUNT_ORDERS_PER_MIN="1000000")
-    again = None
-    try:
+    with running(data_dir, EVERMARK_FEED="synthetic", EVERMARK_ACCOUNT_ORDERS_PER_MIN="1000000") as program:
         url = url_of(program)
         found = demo.read(data_dir)
         assert found is not None
@@ -61,7 +59,7 @@ def test_a_stop_answers_what_was_taken(data_dir: Path) -> None:
             trader.thread.join(DEADLINE_S)
             assert not trader.thread.is_alive()
         assert "Traceback" not in program.log
-        again = Program(data_dir, EVERMARK_FEED="synthetic")
+    with running(data_dir, EVERMARK_FEED="synthetic") as again:
         client = Client(
             url_of(again), {"api_key": found.accounts[0].api_key, "secret_key": found.accounts[0].secret_key}
         )
@@ -71,8 +69,4 @@ def test_a_stop_answers_what_was_taken(data_dir: Path) -> None:
             for name in (*trader.refused, *trader.unanswered):
                 answer = client.get(f"/order?client_order_id={name}")
                 assert "ORDER_NOT_FOUND" in str(answer), (name, answer)
-        assert all(trader.unanswered for trader in traders)  # the door was shut before them
-    finally:
-        for one in (program, again):
-            if one is not None:
-                one.stop()
+    assert all(trader.unanswered for trader in traders)  # the door was shut before them

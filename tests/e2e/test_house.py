@@ -14,7 +14,7 @@ import requests
 
 from app import control
 from app.auth import sign
-from tests.support.program import DEADLINE_S, ROOT, Program, evermark, seq_of
+from tests.support.program import DEADLINE_S, ROOT, Program, evermark, running, seq_of
 
 
 def test_it_says_where_it_is(exchange: Program) -> None:
@@ -269,61 +269,46 @@ def test_a_second_exchange_does_not_start(exchange: Program) -> None:
 
 def test_a_second_start_finds_everything(data_dir: Path) -> None:
     """RUN-006: the same keys, no second deposit, the order still open, the state untouched between."""
-    first = Program(data_dir)
-    try:
-        first.wait_until_open()
+    with running(data_dir) as first:
         number = re.findall(r"Account (\d+)", evermark(data_dir, "accounts", "open", "carol"))[0]
         evermark(data_dir, "deposit", number, "7", "BTC")
         before = json.loads((data_dir / "demo.json").read_text("utf-8"))
         seq = seq_of(data_dir)
         assert first.stop(signal.SIGINT) == 0
         assert "Evermark has stopped." in first.log
-        assert "No exchange is running" in evermark(data_dir, "status", code=3)
-        left = evermark(data_dir, "replay")
-        stopped_seq = int(re.findall(r"seq\s+(\d+)", left)[0])
-        assert stopped_seq >= seq
-        second = Program(data_dir)
-        try:
-            second.wait_until_open()
-            after = json.loads((data_dir / "demo.json").read_text("utf-8"))
-            assert after["accounts"] == before["accounts"]
-            assert after["url"] in second.output
-            listed = evermark(data_dir, "accounts", "list")
-            assert re.search(rf"{number}\s+carol\s+cross\s+7 BTC", listed)
-            assert listed.count("100000 USD ") == 2
-            at_stop = evermark(data_dir, "replay", "--to", str(stopped_seq))
-            assert re.findall("[0-9a-f]{64}", at_stop) == re.findall("[0-9a-f]{64}", left)
-        finally:
-            assert second.stop() == 0
-    finally:
-        first.stop()
+    assert "No exchange is running" in evermark(data_dir, "status", code=3)
+    left = evermark(data_dir, "replay")
+    stopped_seq = int(re.findall(r"seq\s+(\d+)", left)[0])
+    assert stopped_seq >= seq
+    with running(data_dir) as second:
+        after = json.loads((data_dir / "demo.json").read_text("utf-8"))
+        assert after["accounts"] == before["accounts"]
+        assert after["url"] in second.output
+        listed = evermark(data_dir, "accounts", "list")
+        assert re.search(rf"{number}\s+carol\s+cross\s+7 BTC", listed)
+        assert listed.count("100000 USD ") == 2
+        at_stop = evermark(data_dir, "replay", "--to", str(stopped_seq))
+        assert re.findall("[0-9a-f]{64}", at_stop) == re.findall("[0-9a-f]{64}", left)
+        assert second.stop() == 0
 
 
 def test_lost_demo_keys_are_made_anew(data_dir: Path) -> None:
     """RUN-007: without demo.json there are new keys, and the old ones end."""
     for start in range(2):
-        program = Program(data_dir)
-        try:
-            program.wait_until_open()
+        with running(data_dir):
             listed = evermark(data_dir, "keys", "list")
             assert listed.count("in force") == 2
             assert listed.count("revoked") == 2 * start
-        finally:
-            program.stop()
         (data_dir / "demo.json").unlink()
 
 
 def test_without_a_demo_nobody_has_money(data_dir: Path) -> None:
     """RUN-008; and a killed exchange leaves its database running until stop-db."""
-    program = Program(data_dir, "--no-demo")
-    try:
-        program.wait_until_open()
+    with running(data_dir, "--no-demo") as program:
         assert not (data_dir / "demo.json").exists()
         assert "no accounts yet" in evermark(data_dir, "accounts", "list")
-    finally:
-        program.process.kill()
-        program.stop()
-        assert "The database has stopped." in evermark(data_dir, "stop-db")
+        program.stop(signal.SIGKILL)
+    assert "The database has stopped." in evermark(data_dir, "stop-db")
     assert "Nothing to stop" in evermark(data_dir, "stop-db")
 
 
@@ -337,11 +322,8 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None
 
 def test_projections_are_made_again(data_dir: Path) -> None:
     """PROJ-002: by command, while no exchange runs."""
-    program = Program(data_dir)
-    try:
-        program.wait_until_open()
+    with running(data_dir) as program:
         assert "another exchange" in evermark(data_dir, "rebuild", code=3, EVERMARK_LOCK_TIMEOUT_MS="100").lower()
-    finally:
         assert program.stop() == 0
     stopped_seq = re.findall(r"seq\s+(\d+)", evermark(data_dir, "replay"))[0]
     assert f"The projections stand at seq {stopped_seq}." in evermark(data_dir, "rebuild")

@@ -18,7 +18,7 @@ from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
 from app.problems import Denial
 from tests.e2e.maker import Maker, form
-from tests.support.program import Program, evermark, made_data_dir
+from tests.support.program import evermark, made_data_dir, running
 from tests.waiting import until_async
 
 PAIRS: Final = ["USD_BTC_PERP", "USD_BTCCALL_PERP", "BTC_USD"]
@@ -180,14 +180,10 @@ async def keep_taking(trader: Trader) -> None:
 def run(seconds: float) -> None:
     """A maker's life on the real program."""
     with made_data_dir() as data_dir:
-        program = Program(data_dir, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
+        with running(data_dir, EVERMARK_FEED="synthetic"):
             for account in ("1", "2"):
                 evermark(data_dir, "deposit", account, "2", "BTC")
             maker = asyncio.run(trade(data_dir, seconds))
-        finally:
-            program.stop()
         print(f"placed {maker.placed}, cancelled {maker.cancelled}, filled {maker.filled}, depths {maker.depths}")
         assert set(maker.refusals) <= HABITS, (maker.refusals, maker.log)
         assert maker.placed > 0

@@ -15,7 +15,7 @@ import requests
 from app.auth import sign
 from app.db.connect import connect
 from app.db.embedded import EmbeddedServer
-from tests.support.program import DEADLINE_S, Program, evermark, made_data_dir, seq_of
+from tests.support.program import DEADLINE_S, evermark, made_data_dir, running, seq_of
 
 CALL = "USD_BTCCALL_PERP"
 QTY = 0.1
@@ -81,9 +81,7 @@ def wait_for(condition: Any) -> None:
 @pytest.mark.spec("RUN-014")
 def test_an_option_is_traded_and_survives_a_kill() -> None:
     with made_data_dir() as data_dir:
-        program = Program(data_dir, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
+        with running(data_dir, EVERMARK_FEED="synthetic") as program:
             demo = Demo(data_dir)
             wait_for(lambda: are_alive(demo.pairs()))
             call = demo.pairs()[CALL]
@@ -99,8 +97,7 @@ def test_an_option_is_traded_and_survives_a_kill() -> None:
             seq = seq_of(data_dir)
             past = evermark(data_dir, "replay", "--to", str(seq))
             program.stop(signal.SIGKILL)
-            program = Program(data_dir, EVERMARK_FEED="synthetic")
-            program.wait_until_open()
+        with running(data_dir, EVERMARK_FEED="synthetic"):
             demo = Demo(data_dir)
             assert [demo.position(account) for account in (0, 1)] == held
             assert demo.get(0, "/fills", pair=CALL)[0]["price"] == price
@@ -112,5 +109,3 @@ def test_an_option_is_traded_and_survives_a_kill() -> None:
             wait_for(lambda: asyncio.run(rows_of(data_dir, fills)) == [(1, 1, 1_000), (2, -1, 1_000)])
             fees = "SELECT count(*) FROM ledger_entries WHERE market_id = 45"
             assert asyncio.run(rows_of(data_dir, fees)) == [(1,)]
-        finally:
-            program.stop()

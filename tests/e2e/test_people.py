@@ -12,7 +12,7 @@ import requests
 
 from app.auth import sign
 from tests.support.post import PostOffice, code_in
-from tests.support.program import DEADLINE_S, Program, evermark
+from tests.support.program import DEADLINE_S, Program, evermark, running
 
 EMAIL = "zoe@example.org"
 PASSWORD = "correct horse battery"
@@ -38,7 +38,6 @@ class Person:
 
 
 def url_of(program: Program) -> str:
-    program.wait_until_open()
     found = re.search(r"Evermark is open at (\S+)", program.output)
     assert found is not None
     return found[1]
@@ -46,8 +45,7 @@ def url_of(program: Program) -> str:
 
 @pytest.mark.spec("PEO-001", "PEO-010", "PEO-030")
 def test_from_sign_up_to_an_order(data_dir: Path, post: PostOffice) -> None:
-    program = Program(data_dir, EVERMARK_FEED="synthetic", EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, EVERMARK_FEED="synthetic", EVERMARK_SMTP_URL=post.url) as program:
         zoe = Person(url_of(program))
         signup_id = zoe.post("/v1/signup", email="Zoe@Example.org", password=PASSWORD)["signup_id"]
         code = code_in(post.wait(EMAIL, 1))
@@ -68,14 +66,11 @@ def test_from_sign_up_to_an_order(data_dir: Path, post: PostOffice) -> None:
         answer = requests.post(zoe.url + "/auth/order", data=body, headers=headers, timeout=DEADLINE_S)
         # Nobody has paid anything in: the door is open, and there is nothing behind it.
         assert (answer.status_code, answer.json()["result"]["reject"]) == (503, "INSUFFICIENT_BALANCE")
-    finally:
-        program.stop()
 
 
 @pytest.mark.spec("PEO-090")
 def test_demo_users_log_in_with_the_password_in_the_file(data_dir: Path) -> None:
-    program = Program(data_dir)
-    try:
+    with running(data_dir) as program:
         person = Person(url_of(program))
         path = data_dir / "demo.json"
         demo = json.loads(path.read_text("utf-8"))
@@ -84,28 +79,20 @@ def test_demo_users_log_in_with_the_password_in_the_file(data_dir: Path) -> None
             assert person.post("/v1/login", email=account["email"], password=account["password"])["access_token"]
             assert account["password"] in program.output
             assert account["password"] not in program.log
-    finally:
-        program.stop()
-    program = Program(data_dir)
-    try:
+    with running(data_dir) as program:
         person = Person(url_of(program))
         again = json.loads(path.read_text("utf-8"))
         assert [one["password"] for one in again["accounts"]] == [one["password"] for one in demo["accounts"]]
         account = again["accounts"][1]
         assert person.post("/v1/login", email=account["email"], password=account["password"])["access_token"]
-    finally:
-        program.stop()
 
 
 def test_a_demo_user_who_is_frozen_stays_so_over_a_start(data_dir: Path) -> None:
     """PEO-057: and by the commands of the command line."""
-    program = Program(data_dir, EVERMARK_FEED="synthetic")
-    try:
-        program.wait_until_open()
+    with running(data_dir, EVERMARK_FEED="synthetic"):
         before = json.loads((data_dir / "demo.json").read_text("utf-8"))["accounts"]
         assert "frozen" in evermark(data_dir, "users", "freeze", "1")
-        program.stop()
-        program = Program(data_dir, EVERMARK_FEED="synthetic")
+    with running(data_dir, EVERMARK_FEED="synthetic") as program:
         alice = Person(url_of(program))
         assert json.loads((data_dir / "demo.json").read_text("utf-8"))["accounts"] == before
         answer = alice.ask("POST", "/v1/login", email=before[0]["email"], password=before[0]["password"])
@@ -115,5 +102,3 @@ def test_a_demo_user_who_is_frozen_stays_so_over_a_start(data_dir: Path) -> None
         evermark(data_dir, "users", "unfreeze", "1")
         assert "not frozen" in evermark(data_dir, "users", "unfreeze", "1", code=1)
         evermark(data_dir, "keys", "create", "1")
-    finally:
-        program.stop()

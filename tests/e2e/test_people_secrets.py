@@ -16,7 +16,7 @@ from app.db.embedded import EmbeddedServer
 from app.db.tables import metadata
 from tests.e2e.test_people import Person, url_of
 from tests.support.post import PostOffice, code_in
-from tests.support.program import DEADLINE_S, Program
+from tests.support.program import DEADLINE_S, Program, running
 
 EMAIL = "zoe@example.org"
 PASSWORD = "correct horse battery"
@@ -116,8 +116,7 @@ async def dump(url: str) -> bytes:
 
 @pytest.mark.spec("PEO-015", "PEO-091", "PEO-092")
 def test_no_secret_of_a_run_stands_anywhere(data_dir: Path, post: PostOffice) -> None:
-    program = Program(data_dir, EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, EVERMARK_SMTP_URL=post.url) as program:
         run = Run(Person(url_of(program)), post)
         sign_up(run)
         api_key = hold_keys(run)
@@ -127,18 +126,13 @@ def test_no_secret_of_a_run_stands_anywhere(data_dir: Path, post: PostOffice) ->
             run.keep("demo secret", account["secret_key"])
         run.keep("master key", (data_dir / "master.key").read_text("ascii").strip())
         found = asyncio.run(dump(EmbeddedServer(data_dir).url()))
-    finally:
-        program.stop()
     check_nowhere(run, program, found)
     # What is there after a start: the person, the key, the second factor.
-    program = Program(data_dir, EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, EVERMARK_SMTP_URL=post.url) as program:
         again = Person(url_of(program))
         assert again.post("/v1/login", email=EMAIL, password=PASSWORD)["challenge"]
         answer = requests.get(again.url + "/balances", headers={"x-api-key": api_key}, timeout=DEADLINE_S)
         assert answer.status_code == 200
-    finally:
-        program.stop()
 
 
 def check_nowhere(run: Run, program: Program, found: bytes) -> None:
@@ -159,19 +153,13 @@ def check_nowhere(run: Run, program: Program, found: bytes) -> None:
 
 @pytest.mark.spec("PEO-092")
 def test_who_is_in_stays_in_over_a_start(data_dir: Path, post: PostOffice) -> None:
-    program = Program(data_dir, EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, EVERMARK_SMTP_URL=post.url) as program:
         run = Run(Person(url_of(program)), post)
         sign_up(run)
-    finally:
-        program.stop()
     token, refresh = run.person.token, list(run.secrets.values())[-1]
-    program = Program(data_dir, EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, EVERMARK_SMTP_URL=post.url) as program:
         again = Person(url_of(program))
         again.token = token
         assert again.ask("GET", "/v1/me").json()["result"]["email"] == EMAIL
         assert len(again.ask("GET", "/v1/sessions").json()["result"]["sessions"]) == 2
         assert again.post("/v1/refresh", refresh_token=refresh)["access_token"]
-    finally:
-        program.stop()

@@ -17,7 +17,7 @@ import pytest
 from app import demo
 from app.backup import read_manifest
 from tests.e2e.test_kill import Client
-from tests.support.program import DEADLINE_S, ROOT, Program, environment_of, evermark, seq_of
+from tests.support.program import DEADLINE_S, ROOT, environment_of, evermark, running, seq_of
 
 FROM_A_TERMINAL = """import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a program that was started in the background would not hear it
@@ -81,9 +81,8 @@ def cut_off(folder: Path, *arguments: str, number: int) -> str:
 def test_what_is_cut_off_leaves_nothing_behind(folder: Path) -> None:
     """BAK-009."""
     first, copy = folder / "first", folder / "copy"
-    program = Program(first, EVERMARK_FEED="synthetic")
-    program.wait_until_open()
-    program.stop()
+    with running(first, EVERMARK_FEED="synthetic"):
+        pass
     evermark(first, "backup", str(copy))
     before = sorted(folder.iterdir())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -100,9 +99,8 @@ def test_what_is_cut_off_leaves_nothing_behind(folder: Path) -> None:
 def test_a_killed_restore_is_begun_anew(folder: Path) -> None:
     """BAK-010."""
     first, second, copy = folder / "first", folder / "second", folder / "copy"
-    program = Program(first, EVERMARK_FEED="synthetic")
-    program.wait_until_open()
-    program.stop()
+    with running(first, EVERMARK_FEED="synthetic"):
+        pass
     evermark(first, "backup", str(copy))
     second.mkdir()
     shutil.copy(first / "master.key", second)
@@ -116,29 +114,26 @@ def test_a_killed_restore_is_begun_anew(folder: Path) -> None:
 def test_killed_and_restored_into_an_empty_folder(folder: Path) -> None:
     """BAK-008."""
     first, second, copy = folder / "first", folder / "second", folder / "copy"
-    program = Program(first, EVERMARK_FEED="synthetic")
-    program.wait_until_open()
-    found = demo.read(first)
-    assert found is not None
-    account = found.accounts[0]
-    acknowledged: list[str] = []
-    trader = threading.Thread(target=trade, args=(account, found.url, acknowledged))
-    trader.start()
-    deadline = time.monotonic() + DEADLINE_S
-    while len(acknowledged) < ENOUGH:
-        assert trader.is_alive() and time.monotonic() < deadline, program.log
-        time.sleep(0.01)
-    program.stop(signal.SIGKILL)
-    trader.join(DEADLINE_S)
+    with running(first, EVERMARK_FEED="synthetic") as program:
+        found = demo.read(first)
+        assert found is not None
+        account = found.accounts[0]
+        acknowledged: list[str] = []
+        trader = threading.Thread(target=trade, args=(account, found.url, acknowledged))
+        trader.start()
+        deadline = time.monotonic() + DEADLINE_S
+        while len(acknowledged) < ENOUGH:
+            assert trader.is_alive() and time.monotonic() < deadline, program.log
+            time.sleep(0.01)
+        program.stop(signal.SIGKILL)
+        trader.join(DEADLINE_S)
     said = evermark(first, "backup", str(copy), "--with-key")
     manifest = read_manifest(copy)
     assert manifest.state_hash in said
     assert "The backup leads to the same state." in evermark(first, "drill", str(copy))
     evermark(second, "restore", str(copy))
     assert state_hash(second, manifest.seq) == state_hash(first, manifest.seq) == manifest.state_hash
-    again = Program(second, "--no-demo", EVERMARK_FEED="synthetic")
-    try:
-        again.wait_until_open()
+    with running(second, "--no-demo", EVERMARK_FEED="synthetic") as again:
         url = re.findall(r"Evermark is open at (\S+)", again.output)[0]
         client = Client(url, {"api_key": account.api_key, "secret_key": account.secret_key})
         for name in acknowledged:
@@ -146,5 +141,3 @@ def test_killed_and_restored_into_an_empty_folder(folder: Path) -> None:
             assert order["code"] == 200, (name, order)
         assert client.order("after", "BUY", price=price_of(client))[0] == 200
         assert seq_of(second) > manifest.seq
-    finally:
-        again.stop()

@@ -14,7 +14,7 @@ from app import control
 from app.auth import sign
 from tests.e2e.test_people import EMAIL, PASSWORD, Person, url_of
 from tests.support.post import PostOffice, code_in
-from tests.support.program import DEADLINE_S, Program, evermark
+from tests.support.program import DEADLINE_S, Program, evermark, running
 
 WRONG_PASSWORD = "wrong horse battery"
 
@@ -122,8 +122,7 @@ def go_wrong(url: str, zoe: Person, bearer: dict[str, str], keeper: Keeper) -> N
 def test_no_secret_is_left_anywhere(data_dir: Path, post: PostOffice, tmp_path: Path) -> None:
     """OPS-019."""
     keeper = Keeper()
-    program = Program(data_dir, "--no-demo", EVERMARK_FEED="synthetic", EVERMARK_SMTP_URL=post.url)
-    try:
+    with running(data_dir, "--no-demo", EVERMARK_FEED="synthetic", EVERMARK_SMTP_URL=post.url) as program:
         url = url_of(program)
         live(program, url, post, keeper)
         bearer = {"authorization": f"Bearer {keeper.secrets['operator token']}"}
@@ -133,8 +132,6 @@ def test_no_secret_is_left_anywhere(data_dir: Path, post: PostOffice, tmp_path: 
         assert len(log.json()["result"]) == 3
         evermark(data_dir, "backup", str(tmp_path / "copy"))
         keeper.keep("master key", (data_dir / "master.key").read_text("ascii").strip())
-    finally:
-        program.stop()
     places = {
         "log": program.log.encode(),
         "output": program.output.encode(),

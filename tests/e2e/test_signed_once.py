@@ -8,15 +8,13 @@ import pytest
 import requests
 
 from app.auth import sign
-from tests.support.program import DEADLINE_S, Program, made_data_dir
+from tests.support.program import DEADLINE_S, made_data_dir, running
 
 
 @pytest.mark.spec("AUTH-005", "AUTH-006")
 def test_a_request_from_before_a_crash_is_refused_after_it() -> None:
     with made_data_dir() as path:
-        program = Program(path, EVERMARK_FEED="synthetic")
-        try:
-            program.wait_until_open()
+        with running(path, EVERMARK_FEED="synthetic") as program:
             demo = json.loads((path / "demo.json").read_text("utf-8"))
             account = demo["accounts"][0]
             key = {"x-api-key": account["api_key"]}
@@ -33,12 +31,9 @@ def test_a_request_from_before_a_crash_is_refused_after_it() -> None:
             again = requests.post(f"{demo['url']}/auth/order", data=body, headers=headers, timeout=DEADLINE_S)
             assert again.status_code == 401, again.text
             program.stop(signal.SIGKILL)
-            program = Program(path, EVERMARK_FEED="synthetic")
-            program.wait_until_open()
+        with running(path, EVERMARK_FEED="synthetic"):
             url = json.loads((path / "demo.json").read_text("utf-8"))["url"]
             late = requests.post(f"{url}/auth/order", data=body, headers=headers, timeout=DEADLINE_S)
             assert (late.status_code, late.json()["code"]) == (408, 414), late.text
             orders = requests.get(f"{url}/active_orders", headers=key, timeout=DEADLINE_S).json()["result"]
             assert [order["id"] for order in orders] == [first.json()["result"]["order"]["id"]]
-        finally:
-            program.stop()

@@ -57,6 +57,17 @@ class Program:
         return self.process.wait(DEADLINE_S)
 
 
+@contextmanager
+def running(data_dir: Path, *arguments: str, **environment: str) -> Iterator[Program]:
+    """An `evermark run` that is open, and stopped at the end."""
+    program = Program(data_dir, *arguments, **environment)
+    try:
+        program.wait_until_open()
+        yield program
+    finally:
+        program.stop()
+
+
 def environment_of(data_dir: Path, **more: str) -> dict[str, str]:
     names = ("PATH", "HOME", "LANG", "TMPDIR")
     kept = {name: os.environ[name] for name in names if name in os.environ}
