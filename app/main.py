@@ -78,7 +78,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock, steady: Clock =
             people = app.state.people = doors.open_office(store, settings, clock, desk)
             handlers.update(doors.serve(app, doors.table(people, store, desk.counter, clock), people, written))
             lives = Lives()
-            async with streaming(store, desk, table, settings, lives) as stream:
+            async with streaming(store, desk, table, settings, lives, steady) as stream:
                 app.state.stream = stream
                 people.notices.publish = stream.hub.notify
                 shortcut = Shortcut(handlers, attended_other(app.asgi_handler, lives), stream)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
     """Return when the condition holds. Raises: AssertionError after the deadline."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -13,7 +13,7 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> Non
         await asyncio.sleep(0.005)
 
 
-async def until_async(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10.0) -> None:
+async def until_async(condition: Callable[[], Awaitable[bool]], *, within_s: float = 30.0) -> None:
     """Return when the condition, which must ask somebody, holds."""
     deadline = time.monotonic() + within_s
     while not await condition():

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from app.clock import steady_clock
+from app.clock import Clock
 from app.settings import Settings
 from app.stamps import Lives
 from app.store import Store
@@ -17,7 +17,7 @@ from app.surfaces.everstrike.rows import Row
 
 @asynccontextmanager
 async def streaming(
-    store: Store, desk: Desk, rows: Iterable[Row], settings: Settings, lives: Lives
+    store: Store, desk: Desk, rows: Iterable[Row], settings: Settings, lives: Lives, steady: Clock
 ) -> AsyncIterator[Application]:
     """The stream, told of every command while the block lasts. `rows` has the handlers of orders, whose lives are counted."""
     hub = Hub(desk, store.identity, store.projector.open_order)
@@ -41,7 +41,7 @@ async def streaming(
             hub,
             desk,
             Entry(rows, lives),
-            steady_clock,
+            steady,
             connections_max=settings.stream_connections,
             messages_per_s=settings.stream_messages_per_s,
             categories_max=settings.stream_categories,

@@ -18,7 +18,7 @@ from app.db.embedded import EmbeddedServer
 from app.stream.client import Client as StreamClient
 from tests.contract.conftest import own_settings
 from tests.support.streams import credentials, listening
-from tests.venue import PAIR, SPOT, Client, Venue, running_venue
+from tests.venue import PAIR, PRICE, SPOT, Client, Venue, running_venue
 
 DEFAULTS: Final = {"stream_connections": 10, "stream_messages_per_s": 20}
 
@@ -37,11 +37,12 @@ def owner(strict: Venue) -> Client:
 
 
 def gone(venue: Venue) -> None:
-    """Wait until nobody is connected."""
-    deadline = time.monotonic() + 10
+    """Wait until nobody is connected, and let the tokens that were taken grow back."""
+    deadline = time.monotonic() + 60
     while venue.call(lambda: len(venue.stream.hub.clients)):
         assert time.monotonic() < deadline, "somebody stays"
         time.sleep(0.01)
+    venue.price(PRICE)
 
 
 @pytest.mark.spec("STREAM-004")
@@ -83,12 +84,13 @@ def test_ten_connections_of_an_address_and_of_an_account(strict: Venue, owner: C
 
 @pytest.mark.spec("STREAM-006")
 def test_twenty_messages_a_second(strict: Venue) -> None:
+    gone(strict)
     with listening(strict.url, source_address=("127.0.0.6", 0)) as client:
         for _ in range(60):
             client.say("status")
         answers = [client.next() for _ in range(60)]
         refused = [answer for answer in answers if answer["category"] == "error"]
-        assert 20 <= 60 - len(refused) < 60
+        assert len(refused) == 40
         assert {answer["code"] for answer in refused} == {429}
         assert "Care to try again in 0.0" in refused[0]["msg"]
     with listening(strict.url, source_address=("127.0.0.7", 0)) as client:
@@ -101,6 +103,7 @@ def test_twenty_messages_a_second(strict: Venue) -> None:
 
 @pytest.mark.spec("STREAM-006")
 def test_an_account_has_the_limit_too(strict: Venue, owner: Client) -> None:
+    gone(strict)
     with ExitStack() as stack:
         both = [
             stack.enter_context(listening(strict.url, source_address=(f"127.0.2.{number}", 0))) for number in range(3)
@@ -111,8 +114,7 @@ def test_an_account_has_the_limit_too(strict: Venue, owner: Client) -> None:
             for client in both:
                 client.say("status")
         answers = [client.next()["category"] for client in both for _ in range(15)]
-        assert 15 <= answers.count("ok") < 45
-        assert answers.count("error") == 45 - answers.count("ok")
+        assert (answers.count("ok"), answers.count("error")) == (20, 25)
 
 
 def test_nothing_stays_of_who_has_gone(strict: Venue, owner: Client) -> None:
@@ -299,7 +301,7 @@ class Sleeper:
     def other_end(self, venue: Venue, topics: int) -> StreamClient:
         """What the exchange knows of it, once it has so many topics."""
         port = self.socket.getsockname()[1]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             found = venue.call(
                 lambda: [item for item in venue.stream.hub.clients if item.socket.client == ("127.0.0.1", port)]
@@ -385,7 +387,7 @@ def test_who_was_slow_gets_the_book_anew(venue: Venue) -> None:
         assert maker.post("/auth/order/bulk", f"{orders}&timestamp={venue.stamp()}").status_code == 200
     sleeper = Sleeper(venue, *[f'{{"op":"sub","content":"{PAIR}:book"}}'] * 200)
     slow = sleeper.other_end(venue, 1)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not slow.socket.is_slow:
         assert time.monotonic() < deadline, "it never was slow"
         time.sleep(0.01)

@@ -159,10 +159,10 @@ async def test_a_quiet_pair_is_asked_for(stack: AsyncExitStack) -> None:
 async def test_a_silent_stream_is_begun_again(stack: AsyncExitStack) -> None:
     """FEED-025: a connection that lives and says nothing."""
     server = await served(stack, "bitget")
-    desk = await at_work(stack, server.venue(), Pace(quiet_ms=10**6, poll_ms=20, stall_ms=200, backoff_ms=10))
+    desk = await at_work(stack, server.venue(), Pace(quiet_ms=10**6, poll_ms=20, stall_ms=1_000, backoff_ms=10))
     await until(lambda: desk.state == STREAMING)
     await until(lambda: server.accepted >= 2)
-    assert "silent for 200 ms" in desk.health.last_error
+    assert "silent for 1000 ms" in desk.health.last_error
 
 
 async def test_everything_fails_and_comes_back(stack: AsyncExitStack) -> None:

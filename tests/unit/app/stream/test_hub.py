@@ -54,13 +54,13 @@ async def test_a_book_is_told_at_once_and_then_in_a_while() -> None:
     ear, _ = floor.listen("depth")
     assert ear.of("depth")[-1]["bids"] == []
     floor.do(order(price=PRICE - 100))
-    await until(lambda: len(ear.of("depth")) == 2, within_s=5)
+    await until(lambda: len(ear.of("depth")) == 2)
     floor.do(order(price=PRICE - 50))
     floor.do(order(price=PRICE - 150))
     for _ in range(5):
         await asyncio.sleep(0)
     assert len(ear.of("depth")) == 2
-    await until(lambda: len(ear.of("depth")) == 3, within_s=5)
+    await until(lambda: len(ear.of("depth")) == 3)
     assert [level["price"] for level in ear.of("depth")[-1]["bids"]] == [49_999.5, 49_999, 49_998.5]
     await asyncio.sleep(0.05)
     assert len(ear.of("depth")) == 3, "nothing changed"
@@ -74,7 +74,7 @@ async def test_the_public_is_told_behind_the_answers() -> None:
     floor.do(order(account_id=2, side=Side.SELL, price=PRICE))
     told: list[int] = []
     asyncio.get_running_loop().call_soon(lambda: told.append(len(ear.of("match"))))
-    await until(lambda: len(ear.of("match")) == 1, within_s=5)
+    await until(lambda: len(ear.of("match")) == 1)
     assert told == [0]
 
 
@@ -101,7 +101,7 @@ async def test_a_candle_that_ends_is_told_whole() -> None:
     floor.do(Tick(), NOW_MS + 15_000)
     floor.do(order(price=PRICE + 150), NOW_MS + 15_000)
     floor.do(order(account_id=2, side=Side.SELL, price=PRICE + 150), NOW_MS + 15_000)
-    await until(lambda: ear.of("ohlcv")[-1]["ohlcv"]["close"] == 50_001.5, within_s=5)
+    await until(lambda: ear.of("ohlcv")[-1]["ohlcv"]["close"] == 50_001.5)
     candles = [result["ohlcv"] for result in ear.of("ohlcv")]
     opened = candles[-1]["open_time"]
     ended = [candle for candle in candles if candle["open_time"] < opened][-1]
