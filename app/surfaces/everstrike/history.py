@@ -1,4 +1,4 @@
-"""The GET rows of the past: orders by how they ended, triggers, positions that were closed."""
+"""The GET rows of the past: orders, all and by how they ended, triggers, positions that were closed."""
 
 from typing import final
 
@@ -23,6 +23,10 @@ class History:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+
+    async def orders(self, request: Request, _receive: Receive) -> Answer:
+        """GET /orders: open and closed ones, the latest change first."""
+        return await self._orders(request)
 
     async def completed_orders(self, request: Request, _receive: Receive) -> Answer:
         """GET /completed_orders: entirely filled ones."""

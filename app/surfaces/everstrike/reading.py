@@ -156,21 +156,6 @@ class Reading:
         row = await desk.queries.order_by_client_id(key.account_id, name)
         return row.order_id if row is not None else 0
 
-    async def orders(self, request: Request, _receive: Receive) -> Answer:
-        """GET /orders: open and closed ones, the latest change first."""
-        desk = self._desk
-        key, query = desk.read(request)
-        chosen = Selection(query, desk.pairs)
-        rows = await desk.queries.orders(
-            key.account_id,
-            market_id=chosen.market_id,
-            start_ms=chosen.start_ms,
-            end_ms=chosen.end_ms,
-            before=chosen.before_id(ids.ORDER),
-            limit=chosen.limit,
-        )
-        return success([desk.order_of(row, key, []) for row in rows])
-
     async def active_orders(self, request: Request, _receive: Receive) -> Answer:
         """GET /active_orders: resting ones and those that wait for their trigger, the latest change first."""
         desk = self._desk

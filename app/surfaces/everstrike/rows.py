@@ -96,7 +96,6 @@ def _reading(handlers: Reading) -> list[Row]:
     key, public = Access.KEY, Access.PUBLIC
     return [
         Row("GET", "/order", key, handlers.order, "order", (), ("id", "client_order_id")),
-        Row("GET", "/orders", key, handlers.orders, "orders", (), _PAGES),
         Row("GET", "/active_orders", key, handlers.active_orders, "orders", (), _PAGES),
         Row("GET", "/account", key, handlers.account, "account"),
         Row("GET", "/balances", key, handlers.balances, "balances"),
@@ -174,6 +173,7 @@ def _amending(handlers: Amending) -> list[Row]:
 def _history(handlers: History) -> list[Row]:
     key = Access.KEY
     return [
+        Row("GET", "/orders", key, handlers.orders, "orders", (), _PAGES),
         Row("GET", "/completed_orders", key, handlers.completed_orders, "orders", (), _PAGES),
         Row("GET", "/cancelled_orders", key, handlers.cancelled_orders, "orders", (), _PAGES),
         Row("GET", "/filled_orders", key, handlers.filled_orders, "orders", (), _PAGES),
