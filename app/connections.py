@@ -6,7 +6,9 @@ The server's own parser keeps headers of any size and waits for them for as long
 import asyncio
 import resource
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from typing import Any, Final, final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, cast, final
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -14,6 +16,7 @@ from uvicorn.server import ServerState
 
 from app.limits import TIRED_S, AddressLimits, name_of
 from app.problems import Denial
+from app.proxies import Proxies
 
 HEAD_MAX: Final = 65_536
 """Bytes of a request that are not its body: request line, headers, what frames chunks, trailers."""
@@ -71,6 +74,8 @@ class Connection(HttpToolsProtocol):
     connections_max = CONNECTIONS_MAX
     limits: AddressLimits | None = None
     """What one address may send; None for no limit."""
+    proxies = Proxies(())
+    """The peers that say for whom they ask."""
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # none before the first request
 
     def __init__(
@@ -87,7 +92,8 @@ class Connection(HttpToolsProtocol):
         """The request that was owed at the last look; the connection itself when it owed none."""
         self._look: TimerHandle | None = None
         self._name = ""
-        """The address, as far as limits go."""
+        """The address, as far as limits go: the peer's, or that of the last request through a proxy."""
+        self._is_proxy = False
         self._is_counted = False
         self._wait_ms = 0.0
         """How long the last request would have had to wait for a token."""
@@ -98,8 +104,10 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.connections_max:
             transport.abort()
             return
-        if self.limits is not None:
-            self._name = name_of(self.client[0] if self.client else "")
+        peer = self.client[0] if self.client else ""
+        self._is_proxy = self.proxies.trust(peer)
+        if self.limits is not None and not self._is_proxy:
+            self._name = name_of(peer)
             self._is_counted = self.limits.arrive(self._name)
             if not self._is_counted:
                 transport.abort()
@@ -124,10 +132,17 @@ class Connection(HttpToolsProtocol):
         if self._wait_ms:
             self._refuse_upgrade()
         else:
+            if self._is_proxy:
+                protocol = cast(Callable[..., asyncio.Protocol], self.ws_protocol_class)
+                self.ws_protocol_class = partial(protocol, client=self.scope["client"])  # type: ignore[assignment]
             super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
         """Let a request in whose address has a token for it; nothing was done with its path, headers or body yet."""
+        if self._is_proxy and self.client is not None:
+            address = self.proxies.client_of(self.client[0], self.headers)
+            self.scope["client"] = (address, 0)
+            self._name = name_of(address)
         limits = self.limits
         if limits is not None:
             self._wait_ms = limits.take(self._name, self.url)

@@ -17,6 +17,7 @@ from app.connections import Connection, room
 from app.faults import Fault
 from app.limits import AddressLimits
 from app.main import create_app
+from app.proxies import Proxies
 from app.settings import Settings
 from app.stream.socket import WEBSOCKET
 
@@ -50,6 +51,7 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
         burst=settings.ip_burst,
         connections_max=settings.ip_connections,
     )
+    Connection.proxies = Proxies(settings.trusted_proxies)
     server = _Server(
         uvicorn.Config(
             app,
@@ -60,8 +62,7 @@ def serve(settings: Settings, announce: Callable[[Settings], None]) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
-            # Who stands in front could say that a request comes from anywhere, an allow-listed address among them.
-            proxy_headers=False,
+            proxy_headers=False,  # done by Connection, before the limits
             timeout_graceful_shutdown=LEAVE_S,
         ),
         announce=lambda: announce(settings),

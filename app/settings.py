@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, final
 from urllib.parse import urlsplit
 
 from app.faults import SettingsInvalid
+from app.proxies import Network, networks_in
 from exchange.limits import BATCH_ORDERS_MAX
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
@@ -61,6 +62,8 @@ class Settings:
     """Requests that may come from it at once."""
     ip_connections: int = 1_024
     """Connections that it may have."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Peers whose X-Forwarded-For says where a request comes from; nobody is believed by default."""
     account_orders_per_min: int = 1_200
     """Orders that an account may send in a minute, those in bulk and amendments counted each."""
     account_cancels_per_min: int = 2_400
@@ -118,7 +121,7 @@ class Settings:
     mails_per_hour: int = 10
     """Codes that one person may ask for."""
     login_failures_of_address: int = 50
-    """With this many failures an IP address is locked: behind a proxy all people come from one."""
+    """With this many failures an IP address is locked."""
     mailer: MailKind = "console"
     """How mail goes out."""
     smtp_url: str | None = field(default=None, repr=False)  # may hold a password
@@ -177,6 +180,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         ip_requests_per_s=read.integer("EVERMARK_IP_REQUESTS_PER_S", default.ip_requests_per_s, 1, 1_000_000),
         ip_burst=read.integer("EVERMARK_IP_BURST", default.ip_burst, 1, 1_000_000),
         ip_connections=read.integer("EVERMARK_IP_CONNECTIONS", default.ip_connections, 1, 1_000_000),
+        trusted_proxies=read.networks("EVERMARK_TRUSTED_PROXIES"),
         account_orders_per_min=read.integer(
             "EVERMARK_ACCOUNT_ORDERS_PER_MIN", default.account_orders_per_min, BATCH_ORDERS_MAX, 10_000_000
         ),
@@ -291,6 +295,15 @@ class _Reader:
         if text not in choices:
             raise SettingsInvalid(name, f"must be {', '.join(choices)}, not {text!r}")
         return choices[text]
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        text = self.text(name, "")
+        try:
+            return networks_in(text)
+        except ValueError:
+            raise SettingsInvalid(
+                name, f"must be addresses and networks such as 10.0.0.1, 10.1.0.0/16, and not all there are: {text!r}"
+            ) from None
 
     def numbers(self, name: str, default: int, least: int, most: int) -> dict[str, int]:
         """One number for all, and others by name: 3,BTC=2,ETH=12."""

@@ -43,9 +43,17 @@ class Socket(WebSocketsSansIOProtocol):
     """A client's connection. `is_slow` while it does not take what it is sent; `on_quick` is called when it does again."""
 
     def __init__(
-        self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any | None = None
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: Any | None = None,
+        *,
+        client: tuple[str, int] | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._asker = client
+        """Who asked for the upgrade, where that is not the peer."""
         self.is_slow = False
         self.on_quick: Callable[[], None] | None = None
         self.close_timeout = CLOSE_S
@@ -83,6 +91,7 @@ class Socket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """Take the connection over."""
         super().connection_made(transport)
+        self.client = self._asker or self.client
         self.transport.set_write_buffer_limits(high=UNREAD_MAX, low=UNREAD_LOW)
 
     def handle_connect(self, event: Request) -> None:

@@ -49,6 +49,16 @@ def test_the_live_feed_may_have_a_table_of_its_own() -> None:
     assert from_environment({"EVERMARK_FEED": "live"}).feed_sources is None
 
 
+@pytest.mark.spec("LIM-024")
+def test_proxies_are_named_or_nobody_is_believed() -> None:
+    assert from_environment({}).trusted_proxies == ()
+    found = from_environment({"EVERMARK_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::1"})
+    assert [str(network) for network in found.trusted_proxies] == ["10.0.0.0/8", "2001:db8::1/128"]
+    for text in ("nginx", "0.0.0.0/0", "10.0.0.1/8"):
+        with pytest.raises(SettingsInvalid, match="EVERMARK_TRUSTED_PROXIES"):
+            from_environment({"EVERMARK_TRUSTED_PROXIES": text})
+
+
 def test_demo_accounts_are_for_embedded_mode_unless_asked_for() -> None:
     own = {"DATABASE_URL": "postgresql://db/evermark"}
     assert not from_environment(own).demo
