@@ -320,6 +320,19 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None
     assert name in evermark(tmp_path, "run", code=3, **{"PORT": "0", name: value})
 
 
+@pytest.mark.spec("LIM-022")
+def test_a_proxy_that_is_named_is_believed(data_dir: Path) -> None:
+    with running(data_dir, EVERMARK_TRUSTED_PROXIES="127.0.0.1"):
+        made = evermark(data_dir, "keys", "create", "1", "--network", "198.51.100.7/32")
+        key = re.findall(r"api key\s+(\S+)", made)[0]
+        url = json.loads((data_dir / "demo.json").read_text("utf-8"))["url"]
+        found = [
+            requests.get(f"{url}/account", headers={"x-api-key": key, "x-forwarded-for": told}, timeout=DEADLINE_S)
+            for told in ("198.51.100.7", "198.51.100.8")
+        ]
+        assert [answer.status_code for answer in found] == [200, 403]
+
+
 def test_projections_are_made_again(data_dir: Path) -> None:
     """PROJ-002: by command, while no exchange runs."""
     with running(data_dir) as program:
