@@ -4,9 +4,9 @@ import hmac
 from binascii import b2a_base64
 from collections.abc import Callable
 from enum import IntFlag
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Protocol, final
 
+from app.addresses import Network, address_in, is_inside
 from app.problems import Denial, Denied
 from app.rate import Bucket
 
@@ -18,8 +18,6 @@ SEEN_SPAN_MS: Final = WINDOW_MAX_MS + AHEAD_MAX_MS
 SEEN_MAX: Final = 500_000
 """Signatures remembered in one span; more are refused like too high a rate."""
 SEEN_RETRY_S: Final = 1.0
-
-Network = IPv4Network | IPv6Network
 
 
 class Scope(IntFlag):
@@ -168,7 +166,7 @@ class Guard:
         key = self._keys.find(api_key.decode("latin-1"))
         if key is None or self._is_over(key):
             raise Denied(Denial.UNKNOWN_KEY)
-        if key.networks and not is_inside(address, key.networks):
+        if key.networks and not is_inside(address_in(address), key.networks):
             raise Denied(Denial.ADDRESS)
         self.charge(key, is_cancel=is_cancel)
         return key
@@ -232,14 +230,3 @@ def need(key: Key, scope: Scope) -> None:
     """Refuse a key without the scope. Raises: Denied."""
     if not key.scopes & scope:
         raise Denied(Denial.SCOPE)
-
-
-def is_inside(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether an address is in one of the networks. An IPv4 address mapped into IPv6 counts as itself."""
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in networks)

@@ -23,6 +23,7 @@ users_app = typer.Typer(
 sources_app = typer.Typer(no_args_is_help=True, help="Mute sources of prices.")
 
 SCOPES = "read, markets, money, users, venue, metrics"
+User = Annotated[int, typer.Argument(help="The user's number.")]
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 
 
@@ -119,7 +120,7 @@ def users_list(
 
 @users_app.command("verify")
 def users_verify(
-    user: Annotated[int, typer.Argument(help="The user's number.")],
+    user: User,
     level: Annotated[str, typer.Argument(help="Such as verified.")],
 ) -> None:
     """Verify somebody to a level: what may be withdrawn in a day."""
@@ -128,14 +129,14 @@ def users_verify(
 
 
 @users_app.command("freeze")
-def users_freeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
+def users_freeze(user: User) -> None:
     """End all of somebody's log-ins and API keys at once, and let nobody in until unfreeze. Orders and positions stay."""
     row = ask(asks.FreezeUser(user), asks.UserRow)
     out.print(f"[green]{escape(row.name)} is frozen: {row.sessions} log-ins and {row.keys} keys in force.[/green]")
 
 
 @users_app.command("unfreeze")
-def users_unfreeze(user: Annotated[int, typer.Argument(help="The user's number.")]) -> None:
+def users_unfreeze(user: User) -> None:
     """Let somebody in again: with a new password, for which a code comes by mail. Keys are made anew."""
     row = ask(asks.UnfreezeUser(user), asks.UserRow)
     out.print(f"[green]{escape(row.name)} is not frozen any more.[/green]")
@@ -143,7 +144,7 @@ def users_unfreeze(user: Annotated[int, typer.Argument(help="The user's number."
 
 @users_app.command("reset-totp")
 def users_reset_totp(
-    user: Annotated[int, typer.Argument(help="The user's number.")],
+    user: User,
     reason: Annotated[str, typer.Option(help="How you know whose it is; it stands in the log.")],
 ) -> None:
     """Turn off a second factor that was lost, and end the log-ins. The owner is told by mail."""

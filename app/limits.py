@@ -5,9 +5,10 @@ that no number of orders or reads keeps anybody from cancelling.
 """
 
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import Final, final
 
+from app.addresses import address_in
 from app.problems import Denial, Denied
 from app.rate import Bucket, Table, fill_ms
 from exchange.commands import AmendOrder, CancelAllAfter, CancelOrder, CancelOrders, Command, PlaceBatch, PlaceOrder
@@ -44,14 +45,10 @@ def name_of(address: str) -> str:
     """Who counts as one: an IPv4 address, also mapped into IPv6; of IPv6 the network of 64 bits that one customer gets."""
     if ":" not in address:
         return address
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    assert isinstance(parsed, IPv6Address)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{int(parsed) >> IPV6_HOST_BITS:x}::/64"
+    parsed = address_in(address)
+    if isinstance(parsed, IPv6Address):
+        return f"{int(parsed) >> IPV6_HOST_BITS:x}::/64"
+    return address if parsed is None else str(parsed)
 
 
 @final

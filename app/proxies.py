@@ -1,11 +1,10 @@
 """Who asks where proxies of ours stand in front: they say so in X-Forwarded-For, and nobody else is believed."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, TypeAlias, final
+from ipaddress import ip_network
+from typing import Final, final
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
+from app.addresses import Address, Network, address_in, is_inside
 
 HEADER: Final = b"x-forwarded-for"
 
@@ -32,8 +31,7 @@ class Proxies:
 
     def trust(self, peer: str) -> bool:
         """Whether a peer is one of them."""
-        address = _address(peer)
-        return address is not None and self._has(address)
+        return is_inside(address_in(peer), self._networks)
 
     def client_of(self, proxy: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Return who asks through one of them.
@@ -44,28 +42,20 @@ class Proxies:
         told = b",".join(value for name, value in headers if name == HEADER)
         client = proxy
         for word in reversed(told.split(b",")):
-            address = _address(word.decode("latin-1"))
+            address = _told(word.decode("latin-1"))
             if address is None:
                 break
             client = str(address)
-            if not self._has(address):
+            if not is_inside(address, self._networks):
                 break
         return client
 
-    def _has(self, address: Address) -> bool:
-        return any(address in network for network in self._networks)
 
-
-def _address(text: str) -> Address | None:
+def _told(text: str) -> Address | None:
     """An address, also as 192.0.2.1:80, [2001:db8::1] or [2001:db8::1]:80; None for what is none."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return address if mapped is None else mapped
+    return address_in(text)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar, final
 from urllib.parse import urlsplit
 
+from app.addresses import Network
 from app.faults import SettingsInvalid
-from app.proxies import Network, networks_in
+from app.proxies import networks_in
 from exchange.limits import BATCH_ORDERS_MAX
 
 Feed: TypeAlias = Literal["synthetic", "file", "live", "none"]
